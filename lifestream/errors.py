@@ -4,6 +4,7 @@
     ├── ConfigError            a setting is unknown or bad; the start stops
     ├── SetupError             the machine or database is not as it must be; `doctor` says the same
     ├── InvalidInput           what was asked makes no sense; nothing was changed
+    ├── PayloadTooLarge        what was sent to us is over the limit
     ├── NotFound               no such source, entry, token
     ├── Gone                   it was there and was deleted
     ├── Conflict               it is there already, or is of the wrong kind for this
@@ -36,6 +37,10 @@ class SetupError(LifestreamError):
 
 
 class InvalidInput(LifestreamError):
+    pass
+
+
+class PayloadTooLarge(LifestreamError):
     pass
 
 

@@ -166,6 +166,36 @@ class SourceName:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """A source as the outside sees it. `topic` is what hubs are asked for; `feed_url` what is fetched."""
+
+    id: int
+    slug: str
+    title: str
+    url: str
+    site_url: str
+    feed_id: int | None
+    feed_url: str | None
+    topic: str | None
+    kind: str
+    visibility: Visibility
+    state: SourceState
+    delivery: Delivery
+    hub_choice: str
+    hub_url: str | None
+    lease_expires: datetime | None
+    last_push: datetime | None
+    last_fetch: datetime | None
+    last_entry: datetime | None
+    last_error: str | None
+    entry_count: int
+
+    @property
+    def local(self) -> bool:
+        return self.feed_id is None
+
+
+@dataclass(frozen=True, slots=True)
 class Near:
     lat: float
     lon: float

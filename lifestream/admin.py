@@ -1,0 +1,219 @@
+"""The owner's pages: set-up, sign-in, sources. Plain forms, each with the session's token, accepted from here only."""
+
+import asyncio
+import secrets
+from collections import deque
+from time import monotonic
+from urllib.parse import quote
+
+from pwdlib import PasswordHash
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from lifestream.access import Caller, caller_of, cookie_name, same_site
+from lifestream.api import NewSource, add_source, do_to_source, source_json
+from lifestream.errors import InvalidInput, LifestreamError, NotAllowed, TooManyRequests
+from lifestream.pages import respond
+from lifestream.receive.bodies import read_form
+from lifestream.site import Site
+from lifestream.store import bells, owner, sources
+from lifestream.store.owner import PASSWORD, SESSION_LASTS, SETUP
+from lifestream.types import Visibility
+
+TRIES_A_MINUTE = 5
+SHORTEST_PASSWORD, LONGEST_PASSWORD = 8, 1024
+hasher = PasswordHash.recommended()
+one_hash_at_a_time = asyncio.Semaphore(2)
+
+
+class Tries:
+    """How often an address tried to sign in during the last minute: slow for a guesser, no lock-out for the owner."""
+
+    def __init__(self) -> None:
+        self._tries: dict[str, deque[float]] = {}
+
+    def count(self, address: str) -> None:
+        """Raises TooManyRequests for one try too many."""
+        now = monotonic()
+        if len(self._tries) > 10_000:
+            self._tries = {who: when for who, when in self._tries.items() if when and now - when[-1] < 60}
+        tries = self._tries.setdefault(address, deque())
+        while tries and now - tries[0] > 60:
+            tries.popleft()
+        if len(tries) >= TRIES_A_MINUTE:
+            wait = 60 - (now - tries[0])
+            raise TooManyRequests(f"Too many tries; the next one counts in {wait:.0f} s.", retry_after=wait)
+        tries.append(now)
+
+
+# -- set-up and sign-in -----------------------------------------------------------------------
+
+
+async def new_setup_link(site: Site) -> str | None:
+    """A fresh one-time link by which the owner sets the password; None once there is one."""
+    async with site.store.begin() as db:
+        if await owner.fact(db, PASSWORD) is not None:
+            return None
+        token = secrets.token_urlsafe(24)
+        await owner.set_fact(db, SETUP, owner.digest(token))
+    return f"{site.config.base_url}/setup?token={token}"
+
+
+async def set_password(site: Site, password: str) -> None:
+    """Keeps the hash and signs everybody out. Raises InvalidInput for one that is too short or too long."""
+    if not SHORTEST_PASSWORD <= len(password.encode()) <= LONGEST_PASSWORD:
+        raise InvalidInput(f"The password must have {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters.")
+    hashed = await asyncio.to_thread(hasher.hash, password)
+    async with site.store.begin() as db:
+        await owner.set_fact(db, PASSWORD, hashed)
+        await owner.drop_fact(db, SETUP)
+        await owner.close_all_sessions(db)
+
+
+async def setup(request: Request) -> Response:
+    site: Site = request.app.state.site
+    form = dict(await read_form(request))
+    token = form.get("token", "")
+    async with site.store.read() as db:
+        expected = await owner.fact(db, SETUP)
+        done = await owner.fact(db, PASSWORD) is not None
+    if done or expected is None or not secrets.compare_digest(owner.digest(token), expected):
+        raise NotAllowed(
+            "This set-up link is used up or not the newest; the newest is in what `lifestream serve` printed. "
+            "`lifestream password` sets the password too.",
+            status=403,
+        )
+    context = {"token": token, "error": "", "minimum": SHORTEST_PASSWORD}
+    if request.method == "GET":
+        return await respond(request, Caller(), "setup.html", context)
+    try:
+        await set_password(site, form.get("password", ""))
+    except InvalidInput as error:
+        return await respond(request, Caller(), "setup.html", context | {"error": str(error)}, status=422)
+    return await _signed_in(site)
+
+
+async def login(request: Request) -> Response:
+    site: Site = request.app.state.site
+    if request.method == "GET":
+        return await respond(request, await caller_of(site, request), "login.html", {"error": ""})
+    tries: Tries = request.app.state.tries
+    form = dict(await read_form(request))
+    try:
+        tries.count(request.client.host if request.client else "")
+        await _check(site, form.get("password", ""))
+    except (NotAllowed, TooManyRequests) as error:
+        status = 429 if isinstance(error, TooManyRequests) else 401
+        return await respond(request, Caller(), "login.html", {"error": str(error)}, status=status)
+    return await _signed_in(site)
+
+
+async def _check(site: Site, password: str) -> None:
+    async with site.store.read() as db:
+        hashed = await owner.fact(db, PASSWORD)
+    if hashed is None:
+        raise NotAllowed("No password is set yet: open the set-up link that `lifestream serve` printed.")
+    async with one_hash_at_a_time:
+        right = await asyncio.to_thread(hasher.verify, password[:LONGEST_PASSWORD], hashed)
+    if not right:
+        raise NotAllowed("That is not the password.")
+
+
+async def _signed_in(site: Site) -> Response:
+    async with site.store.begin() as db:
+        cookie = await owner.open_session(db, site.now())
+    response = RedirectResponse("/admin/sources", 303)
+    response.set_cookie(
+        cookie_name(site), cookie, max_age=int(SESSION_LASTS.total_seconds()), httponly=True,
+        samesite="lax", secure=site.config.secure, path="/",
+    )  # fmt: skip
+    return response
+
+
+async def logout(request: Request) -> Response:
+    site: Site = request.app.state.site
+    caller, _ = await _owners_form(request)
+    if caller.session:
+        async with site.store.begin() as db:
+            await owner.close_session(db, caller.session.digest)
+    response = RedirectResponse("/", 303)
+    response.delete_cookie(cookie_name(site), path="/", secure=site.config.secure, httponly=True)
+    return response
+
+
+# -- sources ----------------------------------------------------------------------------------
+
+
+async def sources_page(request: Request) -> Response:
+    site: Site = request.app.state.site
+    caller = await caller_of(site, request)
+    if caller.session is None:
+        return RedirectResponse("/login", 303)
+    return await _sources(request, caller, request.query_params.get("said", "")[:200])
+
+
+async def _sources(request: Request, caller: Caller, said: str = "", error: str = "", **form: str) -> Response:
+    site: Site = request.app.state.site
+    async with site.store.read() as db:
+        found = await sources.every(db, audience="owner")
+    context = {"sources": [source_json(one) for one in found], "said": said, "error": error, "form": form}
+    return await respond(request, caller, "admin_sources.html", context, status=422 if error else 200)
+
+
+async def add(request: Request) -> Response:
+    site: Site = request.app.state.site
+    caller, form = await _owners_form(request)
+    asked = {name: form.get(name, "") for name in ("url", "title", "slug", "kind")}
+    try:
+        visibility: Visibility = "private" if form.get("visibility") == "private" else "public"
+        hub = form.get("hub", "").strip() or "auto"
+        source = await add_source(site, NewSource(**asked, visibility=visibility, hub=hub))
+    except ValidationError as error:
+        return await _sources(request, caller, error=error.errors()[0]["msg"] + ".", **asked)
+    except LifestreamError as error:
+        return await _sources(request, caller, error=str(error), **asked)
+    return _back(f"“{source.slug}” was added.")
+
+
+async def act(request: Request) -> Response:
+    site: Site = request.app.state.site
+    slug, action = request.path_params["slug"], request.path_params["action"]
+    await _owners_form(request)
+    if action == "remove":
+        async with site.store.begin(rings=[bells.LOG, bells.SUBSCRIPTIONS]) as db:
+            await sources.remove(db, await sources.get(db, slug, audience="owner"), site.now())
+        return _back(f"“{slug}” was removed.")
+    if action not in ("refresh", "pause", "resume"):
+        raise InvalidInput(f"“{action}” is nothing that can be done to a source.")
+    await do_to_source(site, slug, action)
+    return _back({"refresh": "Looking now: ", "pause": "Paused: ", "resume": "Going on: "}[action] + slug)
+
+
+def _back(said: str) -> Response:
+    return RedirectResponse(f"/admin/sources?said={quote(said)}", 303)
+
+
+async def _owners_form(request: Request) -> tuple[Caller, dict[str, str]]:
+    """The form of a signed-in owner. Raises NotAllowed unless it comes from our own pages with the session's token."""
+    site: Site = request.app.state.site
+    caller = await caller_of(site, request)
+    if caller.session is None:
+        raise NotAllowed("Sign in first.")
+    form = dict(await read_form(request))
+    given = form.get("csrf", "")
+    if not same_site(site, request) or not secrets.compare_digest(given.encode(), caller.session.csrf.encode()):
+        raise NotAllowed("This form did not come from this site's own page; load the page again.", status=403)
+    return caller, form
+
+
+routes = [
+    Route("/setup", setup, methods=["GET", "POST"]),
+    Route("/login", login, methods=["GET", "POST"]),
+    Route("/logout", logout, methods=["POST"]),
+    Route("/admin", lambda request: RedirectResponse("/admin/sources", 307), methods=["GET"]),
+    Route("/admin/sources", sources_page, methods=["GET"]),
+    Route("/admin/sources", add, methods=["POST"]),
+    Route("/admin/sources/{slug}/{action}", act, methods=["POST"]),
+]

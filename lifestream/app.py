@@ -1,0 +1,217 @@
+"""Puts everything together: `create_app()` makes the doors, `running(app, config)` the site behind them.
+
+Two apps can live in one process (tests and the demo do that): nothing here is global.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DBAPIError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+
+from lifestream import __version__, admin, api, pages
+from lifestream.access import Caller
+from lifestream.config import Config
+from lifestream.errors import (
+    BadAddress,
+    Conflict,
+    FetchError,
+    Gone,
+    InvalidInput,
+    LifestreamError,
+    NotAllowed,
+    NotFound,
+    PayloadTooLarge,
+    TooManyRequests,
+)
+from lifestream.headers import SecurityHeaders
+from lifestream.log import get_logger
+from lifestream.places import top
+from lifestream.publish import hub as hub_work
+from lifestream.publish.encode import Encoder
+from lifestream.publish.tail import Tail
+from lifestream.publish.websocket import stream
+from lifestream.receive import hub, hub_callback, timer
+from lifestream.render import Renderer
+from lifestream.site import Site
+from lifestream.store import due, sources
+from lifestream.store.migrate import migrate
+
+log = get_logger(__name__)
+
+STATUS: dict[type[LifestreamError], int] = {
+    InvalidInput: 400,
+    BadAddress: 400,
+    NotFound: 404,
+    Conflict: 409,
+    Gone: 410,
+    PayloadTooLarge: 413,
+    TooManyRequests: 429,
+    FetchError: 502,
+}
+"""How the errors look over HTTP; NotAllowed brings its own, anything else is our fault."""
+TITLES = {
+    400: "This request makes no sense",
+    401: "Sign in or send a token",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Not this way",
+    409: "In conflict with what is there",
+    410: "Gone",
+    413: "Too large",
+    422: "This request makes no sense",
+    429: "Too many requests",
+    500: "Something broke here",
+    503: "Not now",
+}
+MACHINE_PATHS = ("/hub", "/push/", "/hooks/", "/scrobble", "/rsscloud", "/healthz", "/readyz", "/metrics")
+
+
+def create_app() -> FastAPI:
+    """The application's doors. They open onto a site while `running` holds."""
+    app = FastAPI(
+        title="lifestream", version=__version__, 
+        docs_url=None, redoc_url=None, openapi_url="/api/openapi.json", redirect_slashes=False,
+    )  # fmt: skip
+    app.include_router(api.router)
+    app.router.routes.extend(
+        [
+            Route("/push/{token}", hub_callback.verify, methods=["GET"]),
+            Route("/push/{token}", hub_callback.receive, methods=["POST"]),
+            Route("/hub", hub.ask, methods=["POST"]),
+            Route("/", hub.ask, methods=["POST"]),
+            WebSocketRoute("/live", stream),
+            Route("/healthz", healthz, methods=["GET"]),
+            Route("/readyz", readyz, methods=["GET"]),
+            Mount("/static", StaticFiles(directory=top("static"))),
+            *pages.routes,
+            *admin.routes,
+        ]
+    )
+    app.add_middleware(SecurityHeaders)
+    for kind in (LifestreamError, HTTPException, RequestValidationError, DBAPIError, Exception):
+        app.add_exception_handler(kind, problem)
+    return app
+
+
+@asynccontextmanager
+async def running(app: FastAPI, config: Config, *, background: bool = True) -> AsyncIterator[None]:
+    """Opens the site, starts what runs beside the requests, and ends it all in order.
+
+    `config.base_url` must be known: callbacks and feeds are made from it. Raises SetupError.
+    """
+    site = Site.open(config)
+    renderer = Renderer.of(config)
+    app.state.site = site
+    app.state.renderer = renderer
+    app.state.encoder = encoder = Encoder(renderer)
+    app.state.tail = tail = Tail(site, encoder.entry)
+    app.state.tries = admin.Tries()
+    tasks: list[asyncio.Task[None]] = []
+    app.state.tasks = tasks
+    try:
+        await migrate(site.store)
+        await prepare(site)
+        wanted: list[Coroutine[Any, Any, None]] = [site.store.watch(), tail.run()]
+        if background:
+            wanted += [worker.run() for worker in [*timer.workers(site), *hub_work.workers(site)]]
+            wanted += [timer.keep_house(site), hub_work.follow(site)]
+        tasks.extend(asyncio.create_task(one) for one in wanted)
+        await tail.ready.wait()
+        yield
+    finally:
+        tail.closing.set()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await site.aclose()
+
+
+async def prepare(site: Site, *, starting: bool = True) -> None:
+    """What is always there: the source `notes`; and where the one server of SQLite starts, no claims of a dead one."""
+    async with site.store.begin() as db:
+        if starting and site.store.is_sqlite:
+            await due.release_all(db)
+        await sources.ensure_notes(db, site.now())
+
+
+async def healthz(_request: Request) -> Response:
+    """The process is up."""
+    return PlainTextResponse("ok\n")
+
+
+async def readyz(request: Request) -> Response:
+    """The database answers and the background work is alive."""
+    site: Site = request.app.state.site
+    try:
+        async with asyncio.timeout(5), site.store.read() as db:
+            await sources.every(db, audience="public")
+    except (DBAPIError, OSError, TimeoutError):
+        return PlainTextResponse("The database does not answer.\n", 503)
+    dead = [task for task in request.app.state.tasks if task.done()]
+    if dead:
+        return PlainTextResponse("A part of the background work has ended; restart lifestream.\n", 503)
+    return PlainTextResponse("ok\n")
+
+
+# -- errors -----------------------------------------------------------------------------------
+
+
+async def problem(request: Request, error: Exception) -> Response:
+    """Every error, said in the caller's form: a problem for programs, one sentence for hubs, a page for people."""
+    status, detail = _said(error)
+    headers = {}
+    if isinstance(error, TooManyRequests):
+        headers["Retry-After"] = str(max(1, round(error.retry_after)))
+    if status == 503:
+        headers["Retry-After"] = "5"
+    if status == 401 and request.url.path.startswith("/api"):
+        headers["WWW-Authenticate"] = "Bearer"
+    if status >= 500:
+        log.error("request", path=_safe_path(request), status=status, error=type(error).__name__)
+    path = request.url.path
+    if path.startswith("/api"):
+        body = {"type": "about:blank", "title": TITLES.get(status, "Error"), "status": status, "detail": detail}
+        return Response(orjson.dumps(body), status, headers, "application/problem+json")
+    if path.startswith(MACHINE_PATHS) or request.method not in ("GET", "HEAD") and not path.startswith("/admin"):
+        return PlainTextResponse(detail + "\n", status, headers)
+    context = {"status": status, "title": TITLES.get(status, "Error"), "detail": detail}
+    response = await pages.respond(request, Caller(), "error.html", context, status=status)
+    response.headers.update(headers)
+    return response
+
+
+def _said(error: Exception) -> tuple[int, str]:
+    match error:
+        case NotAllowed():
+            return error.status, str(error)
+        case LifestreamError():
+            status = next((status for kind, status in STATUS.items() if isinstance(error, kind)), 500)
+            return status, str(error)
+        case HTTPException(status_code=404):
+            return 404, "There is nothing at this address."
+        case HTTPException():
+            return error.status_code, str(error.detail)
+        case RequestValidationError():
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"] if part not in ("body", "query"))
+            return 422, f"{where}: {first['msg']}." if where else f"{first['msg']}."
+        case DBAPIError():
+            return 503, "The database cannot take this just now; nothing was changed. Try again in a few seconds."
+        case _:
+            return 500, "Something broke here; it is in the log. Nothing that was acknowledged is lost."
+
+
+def _safe_path(request: Request) -> str:
+    """The path without the token that the paths of callbacks are made of."""
+    parts = request.url.path.split("/")
+    return "/push/***" if parts[1:2] == ["push"] else request.url.path

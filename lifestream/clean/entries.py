@@ -1,0 +1,281 @@
+"""Who an entry is, whether it changed, and its clean form. Hash first (`identify`), clean only what changed (`clean`):
+sanitising costs most of ingest.
+
+Identity counts within one source only: the id, where it is unique in its document; else id and link; else link and date
+of publication; else title and content.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import blake2b
+from urllib.parse import urljoin
+
+from lifestream.clean.dates import parse_date
+from lifestream.clean.html import clean_with_pictures, summary_of, text_of, text_of_clean, web_address
+from lifestream.clean.kinds import kind_of, verb_of
+from lifestream.types import Author, Entry, Feed, Kind, Media, RawEntry, Text
+
+TITLE_CHARS = 500
+NAME_CHARS = 200
+TAG_CHARS = 100
+ALT_CHARS = 1000
+TAGS = 100
+MEDIA = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """A raw entry with what the store compares. Dates take part in neither digest nor keys."""
+
+    raw: RawEntry
+    identity: str
+    digest: str
+    link_key: str
+    """Of the entry's page, http and https alike; "" where there is none."""
+    title_key: str
+    published: datetime | None
+    updated: datetime | None
+
+
+# -- identity ---------------------------------------------------------------------------------
+
+
+def identify(feed: Feed, url: str) -> list[Identified]:
+    """The document's entries in its order; the same one twice is one, the later `updated` wins."""
+    candidates = [_Candidate(raw, _link_key(raw, feed, url)) for raw in feed.entries if not _says_nothing(raw)]
+    found: dict[str, Identified] = {}
+    for identity, candidate in _named(candidates):
+        item = _identified(candidate, identity)
+        earlier = found.get(identity)
+        if earlier is None or _later(item.updated, earlier.updated):
+            found[identity] = item
+    return list(found.values())
+
+
+def tombstone_identities(feed: Feed) -> dict[str, datetime | None]:
+    """What the publisher says is gone (RFC 6721), by identity, with the moment it went."""
+    gone: dict[str, datetime | None] = {}
+    for stone in feed.tombstones:
+        identity, when = _key("id", stone.ref), parse_date(stone.when)
+        if identity not in gone or _later(when, gone[identity]):
+            gone[identity] = when
+    return gone
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    raw: RawEntry
+    link_key: str
+
+
+def _named(candidates: list[_Candidate]) -> Iterator[tuple[str, _Candidate]]:
+    """Each with its identity. Different posts under one id, a publisher's mistake, are told apart by more than it."""
+    groups: dict[str, list[_Candidate]] = {}
+    for candidate in candidates:
+        groups.setdefault(candidate.raw.id, []).append(candidate)
+    shared = {given for given, group in groups.items() if len(group) > 1 and _are_different(group)}
+    for candidate in candidates:
+        raw = candidate.raw
+        if not raw.id:
+            yield _nameless(candidate), candidate
+        elif raw.id not in shared:
+            yield _key("id", raw.id), candidate
+        else:
+            yield (
+                _key("id and more", raw.id, candidate.link_key, _instant(raw.published), _title_unless_dated(raw)),
+                candidate,
+            )
+
+
+def _are_different(group: list[_Candidate]) -> bool:
+    """Other pages or other dates of publication make other posts; another text alone is an edit, if it has a date."""
+    return len({(c.link_key, _instant(c.raw.published), _title_unless_dated(c.raw)) for c in group}) > 1
+
+
+def _title_unless_dated(raw: RawEntry) -> str:
+    return "" if raw.updated or raw.published else _value(raw.title)
+
+
+def _nameless(candidate: _Candidate) -> str:
+    """A scrobble's link is its track's page, the same for each listen: only with the date it says which one."""
+    raw = candidate.raw
+    published = _instant(raw.published)
+    if candidate.link_key and published:
+        return _key("link", candidate.link_key, published)
+    if candidate.link_key:
+        return _key("link", candidate.link_key, _title_unless_dated(raw))
+    return _key(
+        "text", _value(raw.title), _value(raw.content), _value(raw.summary), published, *(m.url for m in raw.media)
+    )
+
+
+def _says_nothing(raw: RawEntry) -> bool:
+    return not (raw.id or raw.link or raw.title or raw.content or raw.summary or raw.media)
+
+
+def _identified(candidate: _Candidate, identity: str) -> Identified:
+    raw = candidate.raw
+    title = title_of(raw)
+    updated = parse_date(raw.updated)
+    return Identified(
+        raw=raw,
+        identity=identity,
+        digest=digest_of(raw),
+        link_key=candidate.link_key,
+        title_key=_key("title", title) if title else "",
+        published=parse_date(raw.published) or updated,
+        updated=updated,
+    )
+
+
+def digest_of(raw: RawEntry) -> str:
+    """A hash over what a reader would notice. `base` is left out (the same feed under two names), and so are the dates:
+    a change of date alone is none. Empty fields are skipped, so that a new field changes no digest by being there."""
+    said: dict[str, object] = {
+        "link": raw.link,
+        "author": raw.author and (raw.author.name, raw.author.url, raw.author.photo),
+        "tags": raw.tags,
+        "media": [(m.type, m.url, m.width, m.height, m.alt, m.thumbnail) for m in raw.media],
+        "location": raw.location and (raw.location.lat, raw.location.lon, raw.location.name),
+        "verb": raw.verb,
+        "object type": raw.object_type,
+        "in reply to": raw.in_reply_to,
+        "language": raw.language,
+        "data": raw.data and json.dumps(raw.data, sort_keys=True, default=str),
+    }
+    parts = [repr((name, value)) for name, value in said.items() if value]
+    for name, text in (("title", raw.title), ("content", raw.content), ("summary", raw.summary)):
+        if text is not None and text.value:
+            parts += (f"{name} {text.html} {len(text.value)}", text.value)
+    return _key(*parts)
+
+
+def _link_key(raw: RawEntry, feed: Feed, url: str) -> str:
+    link = web_address(raw.link, _base(raw, feed, url)) if raw.link else ""
+    return _key("page", link.partition(":")[2].rstrip("/")) if link else ""
+
+
+def _key(*parts: str) -> str:
+    joined = "\x1f".join(parts)
+    return blake2b(joined.encode("utf-8", "surrogatepass"), digest_size=20).hexdigest()
+
+
+def _instant(date: str) -> str:
+    """A date however it is written; one that cannot be read counts as it stands."""
+    if not date:
+        return ""
+    moment = parse_date(date)
+    return str(moment.timestamp()) if moment else date.strip()
+
+
+def _later(one: datetime | None, other: datetime | None) -> bool:
+    return one is not None and (other is None or one > other)
+
+
+def _value(text: Text | None) -> str:
+    return text.value if text is not None else ""
+
+
+# -- the clean form ---------------------------------------------------------------------------
+
+
+def clean(item: Identified, feed: Feed, url: str, default_kind: Kind | None, received: datetime) -> Entry:
+    """The entry as it may be shown anywhere: nothing in it needs to be trusted, every string is bounded.
+
+    `received` is when it was first seen, and the date of an entry that brings none; for an update too.
+    """
+    raw = item.raw
+    base = _base(raw, feed, url)
+    link = web_address(raw.link, base)
+    body, pictures = _content(raw, feed, link or base)
+    text = text_of_clean(body)
+    return Entry(
+        kind=kind_of(raw, link, text, default_kind),
+        verb=verb_of(raw),
+        title=title_of(raw)[:TITLE_CHARS] or None,
+        url=link or None,
+        content_html=body,
+        summary=summary_of(_summary(raw, text)),
+        author=_author(raw.author or feed.author, base),
+        published=item.published or received,
+        updated=item.updated,
+        tags=_tags(raw.tags),
+        media=_media(raw, base, pictures),
+        location=raw.location,
+        in_reply_to=web_address(raw.in_reply_to) or raw.in_reply_to[:2048],
+        language=(raw.language or feed.language)[:40],
+        data=raw.data,
+    )
+
+
+def title_of(raw: RawEntry) -> str:
+    """One line of plain text: HTML reduced to what it says, plain text exactly as written, whatever it looks like."""
+    if raw.title is None:
+        return ""
+    return text_of(raw.title.value) if raw.title.html else " ".join(raw.title.value.split())
+
+
+def _base(raw: RawEntry, feed: Feed, url: str) -> str:
+    base = raw.base or feed.site_url or url
+    return base if base.startswith(("http://", "https://")) else urljoin(url, base)
+
+
+def _content(raw: RawEntry, feed: Feed, page: str) -> tuple[str, tuple[Media, ...]]:
+    """Relative addresses in RSS count from the entry's own page, as its writers mean them; elsewhere from xml:base."""
+    text = raw.content or raw.summary
+    if text is None:
+        return "", ()
+    if not text.html:
+        return plain_to_html(text.value), ()
+    return clean_with_pictures(text.value, page if feed.format == "rss" else text.base or raw.base or page)
+
+
+def plain_to_html(text: str) -> str:
+    """Plain text as HTML: paragraphs at empty lines, breaks at the others."""
+    escaped = text.strip().replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\xa0", "&nbsp;")
+    if "\n" not in escaped:
+        return escaped
+    paragraphs = ["<br>".join(part.strip().splitlines()) for part in escaped.replace("\r\n", "\n").split("\n\n")]
+    return "".join(f"<p>{paragraph}</p>" for paragraph in paragraphs if paragraph)
+
+
+def _summary(raw: RawEntry, text: str) -> str:
+    """The publisher's summary, unless it is the content too; else the content's beginning."""
+    given = raw.summary
+    if given is None or raw.content is None:
+        return text
+    return (text_of(given.value[:20_000]) if given.html else given.value[:20_000]) or text
+
+
+def _author(author: Author | None, base: str) -> Author | None:
+    if author is None:
+        return None
+    name = " ".join(author.name.split())[:NAME_CHARS]
+    url = web_address(author.url, base)
+    return Author(name, url, web_address(author.photo, base)) if name or url else None
+
+
+def _tags(tags: Iterable[str]) -> tuple[str, ...]:
+    """In their order, each once whatever its case."""
+    seen: dict[str, str] = {}
+    for tag in tags:
+        plain = " ".join(tag.split()).lstrip("#")[:TAG_CHARS]
+        if plain:
+            seen.setdefault(plain.casefold(), plain)
+    return tuple(seen.values())[:TAGS]
+
+
+def _media(raw: RawEntry, base: str, pictures: Iterable[Media]) -> tuple[Media, ...]:
+    """What the entry carries, then the pictures of its content, each once."""
+    seen: dict[str, Media] = {}
+    for given in (*raw.media, *pictures):
+        url = web_address(given.url, base)
+        if url and url not in seen:
+            thumbnail = web_address(given.thumbnail, base)
+            alt = " ".join(given.alt.split())[:ALT_CHARS]
+            seen[url] = Media(given.type[:100], url, given.width, given.height, alt, thumbnail)
+        if len(seen) == MEDIA:
+            break
+    return tuple(seen.values())

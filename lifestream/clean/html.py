@@ -1,0 +1,256 @@
+"""Strangers' HTML made safe to show on our own page: a small allow-list (nh3), every address absolute http(s).
+
+The order is: sanitise, rewrite, sanitise again. The first pass yields canonical markup (attributes quoted, text
+escaped, no raw-text elements), so that the rewriting in between may read it token by token; the last word is the
+sanitiser's. Pictures become links: the page shows pictures of its own archive only, from `media`.
+"""
+
+import html
+import re
+from dataclasses import dataclass, field
+from urllib.parse import urljoin, urlsplit
+
+import nh3
+
+from lifestream.types import Media
+
+TAGS = frozenset(
+    "a abbr b bdi bdo blockquote br caption cite code col colgroup dd del dfn div dl dt em figcaption figure h3 h4 h5"
+    " h6 hr i ins kbd li mark ol p pre q rp rt ruby s samp small span strike strong sub sup table tbody td tfoot th"
+    " thead time tr tt u ul var wbr".split()
+)
+_ATTRIBUTES = {
+    "*": {"dir", "lang", "title"},
+    "a": {"href"},
+    "abbr": {"title"},
+    "bdo": {"dir"},
+    "blockquote": {"cite"},
+    "col": {"span"},
+    "colgroup": {"span"},
+    "del": {"cite", "datetime"},
+    "ins": {"cite", "datetime"},
+    "li": {"value"},
+    "ol": {"start", "reversed", "type"},
+    "q": {"cite"},
+    "td": {"colspan", "rowspan"},
+    "th": {"colspan", "rowspan", "scope"},
+    "time": {"datetime"},
+}
+_DROPPED_WITH_CONTENT = {
+    "script", "style", "template", "svg", "math", "iframe", "object", "embed", "noembed", "noframes", "select",
+    "textarea", "title", "canvas", "map", "xmp",
+}  # fmt: skip
+_REL = "noopener noreferrer nofollow ugc"
+
+_first = nh3.Cleaner(
+    tags={*TAGS, "h1", "h2", "img"},
+    clean_content_tags=_DROPPED_WITH_CONTENT,
+    attributes={**_ATTRIBUTES, "img": {"src", "alt", "width", "height"}},
+    link_rel=None,
+    url_schemes={"http", "https", "mailto"},
+)
+_last = nh3.Cleaner(
+    tags=set(TAGS),
+    clean_content_tags=_DROPPED_WITH_CONTENT,
+    attributes=_ATTRIBUTES,
+    link_rel=_REL,
+    url_schemes={"http", "https", "mailto"},
+    url_relative="deny",
+)
+_BLOCKS = frozenset(
+    "address article aside blockquote br caption dd div dl dt figcaption figure footer h1 h2 h3 h4 h5 h6 header hr li"
+    " main nav ol p pre section table tbody td tfoot th thead tr ul".split()
+)
+_text_only = nh3.Cleaner(tags=set(_BLOCKS), clean_content_tags=_DROPPED_WITH_CONTENT, attributes={}, link_rel=None)
+
+# Canonical markup only: what nh3 wrote. Attribute values hold no double quote, text holds no "<".
+_TOKEN = re.compile(r'<(/?)(a|blockquote|del|h[1-6]|img|ins|q)((?: [a-z]+="[^"]*")*)>')
+_BLOCK = re.compile(rf"</?(?:{'|'.join(sorted(_BLOCKS, key=len, reverse=True))})(?: [^<>]*)?>")
+_INLINE = re.compile(r"<[^<>]*>")
+_ATTRIBUTE = re.compile(r' ([a-z]+)="([^"]*)"')
+_HEADING = re.compile(r"<h([1-6])[ >]")
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.I)
+_PLAIN_ADDRESS = re.compile(r"https?://[a-z0-9](?:[a-z0-9-]*\.)+[a-z0-9-]+(?:[/?#][!#-;=?-\[\]-~]*)?")
+_CONTROLS = "".join(map(chr, range(33)))
+_PASSES = 4
+_ADDRESS_CHARS = 4096
+
+# html5ever takes time by the square of these (measured: 200,000 nested <div> take minutes). What has so much of them
+# is no article, and is shown as text.
+_DEPTH = 256
+_REFERENCES = 150_000
+_EQUAL_SIGNS = 50_000
+_OUTPUT_CHARS = 2 * 1024 * 1024
+_PLAIN_CHARS = 64 * 1024
+_TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9]*)")
+_NEVER_NESTED = frozenset(
+    "area base br col dd dt embed hr img input li link meta option p param rp rt source tbody td tfoot th thead tr"
+    " track wbr".split()
+)
+
+
+def clean_html(source: str, base: str) -> str:
+    """Safe HTML with the same text. Cleaning it again changes nothing."""
+    return clean_with_pictures(source, base)[0]
+
+
+def clean_with_pictures(source: str, base: str) -> tuple[str, tuple[Media, ...]]:
+    """Safe HTML, and the pictures that were in it."""
+    pictures: dict[str, Media] = {}
+    if _is_monstrous(source):
+        return _as_plain_text(source), ()
+    for _ in range(_PASSES):
+        rewriting = _Rewriting(base, pictures)
+        rewritten = rewriting.run(_first.clean(source))
+        cleaned: str = _last.clean(rewritten)
+        if len(cleaned) > _OUTPUT_CHARS:
+            break
+        if cleaned == rewritten or cleaned == source:
+            return cleaned.strip(), tuple(pictures.values())
+        source = cleaned
+    # Markup that changes its shape each time it is read is no markup for us.
+    return _as_plain_text(source), tuple(pictures.values())
+
+
+def text_of(source: str) -> str:
+    """The text a reader would see of any HTML, on one line."""
+    if _is_monstrous(source):
+        return html.unescape(_as_plain_text(source))
+    return text_of_clean(_text_only.clean(source) if "<" in source else source)
+
+
+def text_of_clean(cleaned: str) -> str:
+    """The same of what `clean_html` gave: blocks part words, everything else does not."""
+    if "<" in cleaned:
+        cleaned = _INLINE.sub("", _BLOCK.sub(" ", cleaned))
+    return " ".join(html.unescape(cleaned).split())
+
+
+def summary_of(text: str, limit: int = 300) -> str:
+    """The beginning of a text, cut between words."""
+    text = " ".join(text.split())
+    if len(text) <= limit:
+        return text
+    at_word = text.rfind(" ", limit // 2, limit)
+    return text[: at_word if at_word > 0 else limit - 1].rstrip() + "…"
+
+
+def web_address(url: str, base: str = "") -> str:
+    """The absolute http(s) address meant, or "". Reads what a browser would (WHATWG URL, section 4.4): no tabs or
+    line breaks, backslashes as slashes, no credentials."""
+    if len(url) <= _ADDRESS_CHARS and _PLAIN_ADDRESS.fullmatch(url):
+        return url
+    url = re.sub(r"[\t\r\n]", "", url.strip(_CONTROLS))
+    if not url or len(url) > _ADDRESS_CHARS:
+        return ""
+    if not _SCHEME.match(url) or url[:4].lower() == "http":
+        url = url.replace("\\", "/")
+    try:
+        joined = urljoin(base, url)
+        parts = urlsplit(joined)
+        parts.port  # noqa: B018  raises on a port that cannot be
+    except ValueError:
+        return ""
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
+        return ""
+    return "".join(c if c > " " else f"%{ord(c):02X}" for c in joined)
+
+
+def _is_monstrous(source: str) -> bool:
+    if source.count("&") > _REFERENCES or source.count("=") > _EQUAL_SIGNS:
+        return True
+    return source.count("<") > _DEPTH and _depth(source) > _DEPTH
+
+
+def _depth(source: str) -> int:
+    """At least how deep these elements are nested. An end without its beginning ends nothing."""
+    opened: dict[str, int] = {}
+    depth = deepest = 0
+    for closing, name in _TAG.findall(source):
+        name = name.lower()
+        if name in _NEVER_NESTED:
+            continue
+        if not closing:
+            opened[name] = opened.get(name, 0) + 1
+            depth += 1
+            deepest = max(deepest, depth)
+        elif opened.get(name):
+            opened[name] -= 1
+            depth -= 1
+    return deepest
+
+
+def _as_plain_text(source: str) -> str:
+    """Without any parser: tags out, references read, escaped again."""
+    plain = html.unescape(re.sub("<[^<>]*>", " ", source[: 4 * _PLAIN_CHARS]))
+    return html.escape(" ".join(plain.split())[:_PLAIN_CHARS], quote=False)
+
+
+@dataclass(slots=True)
+class _Rewriting:
+    """One walk over canonical markup: addresses absolute, headings below the entry's own, pictures linked."""
+
+    base: str
+    pictures: dict[str, Media]
+    lower_by: int = 0
+    links: list[bool] = field(default_factory=list)
+
+    def run(self, canonical: str) -> str:
+        levels = [int(level) for level in _HEADING.findall(canonical)]
+        self.lower_by = max(0, 3 - min(levels, default=3))
+        return _TOKEN.sub(self._token, canonical)
+
+    def _token(self, found: re.Match[str]) -> str:
+        closing, tag, attributes = found.groups()
+        if tag == "img":
+            return self._picture({name: html.unescape(value) for name, value in _ATTRIBUTE.findall(attributes)})
+        if tag[0] == "h":
+            return f"<{closing}h{min(6, int(tag[1]) + self.lower_by)}{attributes}>"
+        if tag == "a":
+            return self._link(closing, attributes)
+        return f"<{closing}{tag}{_ATTRIBUTE.sub(self._attribute, attributes)}>" if attributes else found[0]
+
+    def _link(self, closing: str, attributes: str) -> str:
+        """A link that leads nowhere we may go keeps its text only."""
+        if closing:
+            return "</a>" if self.links and self.links.pop() else ""
+        kept = _ATTRIBUTE.sub(self._attribute, attributes)
+        self.links.append(' href="' in kept)
+        return f'<a{kept} rel="{_REL}">' if self.links[-1] else ""
+
+    def _attribute(self, found: re.Match[str]) -> str:
+        name, value = found.groups()
+        if name not in ("href", "cite"):
+            return found[0]
+        url = html.unescape(value)
+        if name == "href" and url.strip().lower().startswith("mailto:"):
+            return found[0]
+        address = web_address(url, self.base)
+        return f' {name}="{_quoted(address)}"' if address else ""
+
+    def _picture(self, about: dict[str, str]) -> str:
+        """A link to it, named by its alternative text. The picture itself is in `media`, archived from there."""
+        address = web_address(about.get("src", ""), self.base)
+        if "0" in (width := about.get("width", ""), height := about.get("height", "")) or width == height == "1":
+            return ""  # a counter, not a picture
+        alt = " ".join(about.get("alt", "").split())
+        if address:
+            self.pictures.setdefault(address, Media("image", address, _pixels(width), _pixels(height), alt[:4096]))
+        if not address or any(self.links):
+            return html.escape(alt, quote=False)
+        return f'<a href="{_quoted(address)}" rel="{_REL}">{html.escape(alt, quote=False) or "Picture"}</a>'
+
+
+def _quoted(address: str) -> str:
+    """As nh3 writes attributes, so that its last pass finds nothing to change."""
+    return (
+        address.replace("&", "&amp;")
+        .replace("\xa0", "&nbsp;")
+        .replace('"', "&quot;")
+        .replace("<", "&lt;")
+        .replace(">", "&gt;")
+    )
+
+
+def _pixels(given: str) -> int | None:
+    return int(given) if given.isascii() and given.isdigit() and 0 < len(given) <= 5 else None

@@ -1,0 +1,79 @@
+"""What kind of thing an entry is, in order of how sure one can be: its ActivityStreams verb and object type, the
+publisher's own shapes, what it carries, whether it has a title. The owner's word about a source decides what is left.
+"""
+
+import re
+
+from lifestream.types import Kind, RawEntry
+
+_BY_VERB: dict[str, Kind] = {
+    "like": "like", "favorite": "like", "favourite": "like", "unfavorite": "like", "share": "repost",
+    "repost": "repost", "follow": "follow", "request-friend": "follow", "make-friend": "follow", "unfollow": "follow",
+    "checkin": "checkin", "at": "checkin", "listen": "listen", "watch": "watch", "save": "bookmark",
+    "bookmark": "bookmark", "tag": "bookmark", "rsvp-yes": "event", "attend": "event",
+}  # fmt: skip
+_BY_OBJECT: dict[str, Kind] = {
+    "note": "note", "status": "note", "article": "article", "blog-entry": "article", "photo": "photo", "image": "photo",
+    "picture": "photo", "video": "video", "audio": "audio", "song": "audio", "bookmark": "bookmark", "event": "event",
+    "comment": "reply", "place": "checkin", "review": "article",
+}  # fmt: skip
+_BY_GITHUB_EVENT: dict[str, Kind] = {
+    "Push": "code", "Watch": "like", "Fork": "repost", "Release": "release", "Create": "code", "Delete": "code",
+    "PullRequest": "code", "Issues": "code", "IssueComment": "reply", "CommitComment": "reply", "Follow": "follow",
+    "PullRequestReviewComment": "reply", "Public": "code", "Gist": "code",
+}  # fmt: skip
+_GITHUB_EVENT = re.compile(r"tag:github\.com,2008:([A-Za-z]+)Event/")
+_COMMIT = re.compile(
+    r"/commits?/[0-9a-f]{7,64}\b|/compare/\w+\.\.\.?\w+|/-/commit/|/commit/\?(?:.*&)?id=|[;?]a=commit(?:diff)?;|Grit::Commit/"
+)
+_RELEASE = re.compile(r"/releases/tag/|/-/releases/|/releases/v?\d")
+GENERIC: frozenset[Kind] = frozenset({"article", "note", "other"})
+SHORT = 500
+SHORT_UNDER_TITLE = 160
+"""A picture with more text than this illustrates an article."""
+
+
+def verb_of(raw: RawEntry) -> str:
+    """The last word of an ActivityStreams verb; nothing said is "post"."""
+    return _last_word(raw.verb) or "post"
+
+
+def kind_of(raw: RawEntry, link: str, text: str, default: Kind | None) -> Kind:
+    found = _said(raw) or _publisher(raw, link) or _carried(raw, text)
+    if found in GENERIC and default is not None:
+        return default
+    return found
+
+
+def _said(raw: RawEntry) -> Kind | None:
+    """An answer is a reply whatever else it is; a bare "post" says nothing."""
+    if by_verb := _BY_VERB.get(_last_word(raw.verb)):
+        return by_verb
+    if raw.in_reply_to:
+        return "reply"
+    by_object = _BY_OBJECT.get(_last_word(raw.object_type))
+    return by_object if by_object and by_object not in GENERIC else None
+
+
+def _publisher(raw: RawEntry, link: str) -> Kind | None:
+    if event := _GITHUB_EVENT.match(raw.id):
+        return _BY_GITHUB_EVENT.get(event[1], "code")
+    if _COMMIT.search(link) or _COMMIT.search(raw.id):
+        return "code"
+    return "release" if _RELEASE.search(link) else None
+
+
+def _carried(raw: RawEntry, text: str) -> Kind:
+    families = {medium.type.partition("/")[0] for medium in raw.media if medium.thumbnail != medium.url}
+    titled = raw.title is not None and bool(raw.title.value.strip())
+    if "video" in families:
+        return "video"
+    if "audio" in families:
+        return "audio"
+    if "image" in families and len(text) <= (SHORT_UNDER_TITLE if titled else SHORT):
+        return "photo"
+    return _BY_OBJECT.get(_last_word(raw.object_type)) or ("article" if titled else "note")
+
+
+def _last_word(name: str) -> str:
+    return name.strip().rstrip("/").rpartition("/")[2].rpartition("#")[2].lower()[:40]

@@ -1,0 +1,548 @@
+"""The one HTTP client for every outgoing request: feeds, hubs, callbacks. Nobody sends us where we must not go by it.
+
+A URL's shape is checked for each hop, and the IP address when it is dialled: what was checked is what is dialled, so
+neither a spelling of 127.0.0.1, nor a redirect, nor a name that changes its answer (DNS rebinding) gets round it. Time
+and bytes are bounded, the latter after decompression. No proxies from the environment, no cookies, HTTP/1.1 only.
+
+It stands on httpcore2, the transport of httpx2, whose pool takes a network backend; nothing else imports either.
+"""
+
+import asyncio
+import socket
+import ssl
+import zlib
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import httpcore2
+
+from lifestream.errors import BadAddress, FetchError, TimedOut, TooLarge, TooManyRedirects, Unreachable
+from lifestream.protocol.addresses import Networks, check_url, is_public
+
+IPAddress = IPv4Address | IPv6Address
+Resolve = Callable[[str, int], Awaitable[Sequence[IPAddress]]]
+
+CONNECTIONS = 100
+KEPT = 50
+"""Idle connections kept, for as many deliveries of the hub as run at once."""
+KEEP_SECONDS = 4.0
+"""Shorter than the 5 s after which uvicorn, Node and Apache hang up, so that no request meets a closing door."""
+ONE_DIAL_SECONDS = 2.5
+"""For each address of a name but the last: IPv6 is often advertised and dead."""
+GLANCE_BYTES = 4096
+GLANCE_SECONDS = 1.0
+BUFFER = 256 * 1024
+MEMBERS = 1000
+"""Of one gzip answer: an empty member has 20 bytes, so a body full of them is small, and slow to unpack."""
+
+_REDIRECTS = frozenset((301, 302, 303, 307, 308))
+_PERMANENT = frozenset((301, 308))
+_PERSONAL = frozenset((b"authorization", b"cookie", b"proxy-authorization"))
+
+Fields = list[tuple[bytes, bytes]]
+
+
+class Headers:
+    """The header fields of an answer, in their order; names are compared without case."""
+
+    __slots__ = ("_fields",)
+
+    def __init__(self, fields: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        self._fields = [(name.lower(), value) for name, value in fields]
+
+    def get(self, name: str, default: str = "") -> str:
+        """The first field of this name."""
+        wanted = name.lower().encode()
+        return next((value.decode("latin-1") for key, value in self._fields if key == wanted), default)
+
+    def get_list(self, name: str) -> list[str]:
+        """Every field of this name, one string for each line."""
+        wanted = name.lower().encode()
+        return [value.decode("latin-1") for key, value in self._fields if key == wanted]
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer, whatever its status. The body is whole for 2xx; of others, no more than its first 4 KiB.
+
+    `url` is the address that answered; `permanent_url` where an unbroken chain of 301 and 308 led from the first hop.
+    """
+
+    url: str
+    status: int
+    headers: Headers
+    body: bytes
+    permanent_url: str | None
+
+
+class Client:
+    """Keeps connections; make one, use it from everywhere, close it at the end.
+
+    `answer_timeout` bounds connecting and the answer's header, `total_timeout` a call with all its redirects and body.
+    Every failure is one of `FetchError`'s kinds.
+    """
+
+    def __init__(
+        self,
+        *,
+        allow: Networks,
+        user_agent: str,
+        max_bytes: int,
+        connect_timeout: float = 10.0,
+        answer_timeout: float = 15.0,
+        total_timeout: float = 60.0,
+        resolve: Resolve | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._user_agent = _octets(user_agent)
+        self._max_bytes = max_bytes
+        self._answer_timeout = answer_timeout
+        self._total_timeout = total_timeout
+        self._pool = httpcore2.AsyncConnectionPool(
+            ssl_context=tls or _tls(),
+            max_connections=CONNECTIONS,
+            max_keepalive_connections=KEPT,
+            keepalive_expiry=KEEP_SECONDS,
+            network_backend=_Guard(allow, resolve or _resolve, connect_timeout),
+        )
+
+    async def get(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        max_bytes: int | None = None,
+        redirects: int = 5,
+        read_body: bool = True,
+    ) -> Response:
+        """With `redirects=0` a redirect is an answer like others. Without `read_body` a 2xx has no more body than they."""
+        fields = [(b"Accept-Encoding", b"gzip"), *_fields(headers)]
+        return await self._send(b"GET", url, fields, None, timeout, max_bytes, redirects, read_body)
+
+    async def post(
+        self,
+        url: str,
+        *,
+        body: bytes,
+        headers: Mapping[str, str],
+        timeout: float | None = None,
+        max_bytes: int | None = None,
+        redirects: int = 0,
+        read_body: bool = True,
+    ) -> Response:
+        """Redirects, when followed, are followed by the same POST: hubs move (WebSub 5.1.1), and many say so by 301.
+
+        303 asks for a GET and is not followed. Nothing sent by https is sent again by http: a form may hold a secret.
+        """
+        fields = [(b"Content-Length", b"%d" % len(body)), *_fields(headers)]
+        return await self._send(b"POST", url, fields, body, timeout, max_bytes, redirects, read_body)
+
+    async def aclose(self) -> None:
+        await self._pool.aclose()
+
+    async def _send(
+        self,
+        method: bytes,
+        url: str,
+        fields: Fields,
+        body: bytes | None,
+        timeout: float | None,
+        max_bytes: int | None,
+        redirects: int,
+        read_body: bool,
+    ) -> Response:
+        try:
+            place = _place(url)
+        except ValueError as error:
+            raise BadAddress(str(error), url=url) from error
+        limit = self._max_bytes if max_bytes is None else max_bytes
+        permanent = None
+        unbroken = True
+        visited = [place.url]
+        try:
+            async with asyncio.timeout(self._total_timeout if timeout is None else timeout):
+                while True:
+                    status, headers, content = await self._exchange(method, place, fields, body, limit, read_body)
+                    following = _following(method, place, status, headers) if redirects else None
+                    if following is None:
+                        return Response(place.url, status, headers, content, permanent)
+                    if following.url in visited:
+                        raise TooManyRedirects(f"{place.host} redirects in a circle.", url=place.url)
+                    if len(visited) > redirects:
+                        sentence = (
+                            f"More than {redirects} redirects, the last at {place.host}; use the address they end at."
+                        )
+                        raise TooManyRedirects(sentence, url=place.url)
+                    if following.origin != place.origin:
+                        fields = [field for field in fields if field[0].lower() not in _PERSONAL]
+                    unbroken = unbroken and status in _PERMANENT
+                    permanent = following.url if unbroken else permanent
+                    visited.append(following.url)
+                    place = following
+        except TimeoutError as error:
+            sentence = f"{place.host} did not answer in time; it may be down or overloaded, so try again later."
+            raise TimedOut(sentence, url=place.url) from error
+
+    async def _exchange(
+        self, method: bytes, place: "_Place", fields: Fields, body: bytes | None, limit: int, read_body: bool
+    ) -> tuple[int, Headers, bytes]:
+        """One request and its answer. Timeouts pass; all else that libraries raise becomes ours here."""
+        request = httpcore2.Request(
+            method,
+            place.target,
+            headers=[(b"Host", place.authority), (b"User-Agent", self._user_agent), *fields],
+            content=body,
+        )
+        try:
+            async with asyncio.timeout(self._answer_timeout):
+                answer = await self._pool.handle_async_request(request)
+            try:
+                headers = Headers(answer.headers)
+                if read_body and 200 <= answer.status < 300:
+                    return answer.status, headers, await _whole(answer, headers, place, limit)
+                return answer.status, headers, await _glance(answer)
+            finally:
+                await answer.aclose()
+        except TimeoutError:
+            raise
+        except (httpcore2.NetworkError, httpcore2.ProtocolError, OSError, _Refused, zlib.error) as error:
+            raise _told(error, place) from error
+
+
+# -- where a request goes ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A checked URL, taken apart once."""
+
+    url: str
+    host: str
+    origin: tuple[str, str]
+    authority: bytes
+    target: httpcore2.URL
+
+
+@lru_cache(maxsize=1024)
+def _place(url: str) -> _Place:
+    """Cached, because a hub's deliveries go to the same callbacks again and again. Raises ValueError."""
+    url = check_url(url)
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    path = parts.path + url.partition("?")[1] + parts.query
+    target = httpcore2.URL(scheme=parts.scheme, host=host, port=parts.port, target=path)
+    return _Place(url, host, (parts.scheme, parts.netloc), parts.netloc.encode(), target)
+
+
+def _following(method: bytes, place: _Place, status: int, headers: Headers) -> _Place | None:
+    """Where this answer redirects to; None when it is none that is followed. Raises BadAddress."""
+    location = headers.get("location")
+    if status not in _REDIRECTS or not location or (method == b"POST" and status == 303):
+        return None
+    try:
+        location = location.encode("latin-1").decode()  # many write UTF-8, unescaped
+    except UnicodeDecodeError:
+        pass
+    try:
+        following = _place(urljoin(place.url, location))
+    except ValueError as error:
+        raise BadAddress(f"{place.host} redirects to where we do not go: {error}", url=place.url) from error
+    if method == b"POST" and place.origin[0] == "https" and following.origin[0] == "http":
+        sentence = f"{place.host} redirects from https to http, where what was sent could be read on the way."
+        raise BadAddress(sentence, url=place.url)
+    return following
+
+
+def _fields(headers: Mapping[str, str] | None) -> Fields:
+    return [(name.encode(), _octets(value)) for name, value in headers.items()] if headers else []
+
+
+def _octets(value: str) -> bytes:
+    """Latin-1, as answers are read, so that an ETag goes back as it came; UTF-8 for what does not fit."""
+    try:
+        return value.encode("latin-1")
+    except UnicodeEncodeError:
+        return value.encode()
+
+
+# -- what comes back --------------------------------------------------------------------------
+
+
+async def _whole(answer: httpcore2.Response, headers: Headers, place: _Place, limit: int) -> bytes:
+    """The body, unpacked by ourselves: libraries make 64 MiB of a chunk of 64 KiB before anybody can count."""
+    coding = ", ".join(headers.get_list("content-encoding")).strip().lower()
+    if coding not in ("", "identity", "gzip", "x-gzip"):
+        sentence = f"{place.host} packed its answer as {coding[:40]!r}; only gzip was asked for and can be read."
+        raise Unreachable(sentence, url=place.url)
+    declared = headers.get("content-length")
+    if declared.isdecimal() and int(declared) > limit:
+        raise _too_large(place, limit)
+    unpack = _Gunzip() if coding.endswith("gzip") else None
+    parts: list[bytes] = []
+    sent = size = 0
+    async with aclosing(answer.aiter_stream()) as chunks:
+        async for chunk in chunks:
+            sent += len(chunk)
+            part = unpack.feed(chunk, limit - size + 1) if unpack else chunk
+            size += len(part)
+            if size > limit or sent > limit:
+                raise _too_large(place, limit)
+            parts.append(part)
+    if unpack and sent and not unpack.complete:
+        raise Unreachable(f"{place.host} broke off in the middle of its answer; try again later.", url=place.url)
+    return b"".join(parts)
+
+
+async def _glance(answer: httpcore2.Response) -> bytes:
+    """What comes at once of a body that matters little. A short one is read to its end, so its connection is kept."""
+    start = b""
+    try:
+        async with asyncio.timeout(GLANCE_SECONDS), aclosing(answer.aiter_stream()) as chunks:
+            async for chunk in chunks:
+                start += chunk
+                if len(start) > GLANCE_BYTES:
+                    break
+    except (TimeoutError, httpcore2.NetworkError, httpcore2.ProtocolError):
+        pass
+    return start[:GLANCE_BYTES]
+
+
+class _Gunzip:
+    """gzip, one member after another (RFC 1952, section 2.2), never making more than it is asked for."""
+
+    def __init__(self) -> None:
+        self._member = zlib.decompressobj(wbits=31)
+        self._members = 1
+        self._over = False
+
+    @property
+    def complete(self) -> bool:
+        return self._over or self._member.eof
+
+    def feed(self, data: bytes, most: int) -> bytes:
+        """At most `most` bytes. When it is that many, the rest is lost: `most` is one more than anybody wants."""
+        made = b""
+        while data and not self._over and len(made) < most:
+            if self._member.eof:
+                if not data.startswith(b"\x1f"):  # padding after the last member
+                    self._over = True
+                    break
+                self._members += 1
+                if self._members > MEMBERS:
+                    raise zlib.error("thousands of members")
+                self._member = zlib.decompressobj(wbits=31)
+            made += self._member.decompress(data, most - len(made))
+            data = self._member.unused_data
+        return made
+
+
+def _too_large(place: _Place, limit: int) -> TooLarge:
+    size = f"{limit / 2**20:.3g} MiB" if limit >= 2**20 else f"{limit / 2**10:.3g} KiB"
+    return TooLarge(f"The answer of {place.host} is larger than {size}, the most that is read here.", url=place.url)
+
+
+def _told(error: Exception, place: _Place) -> FetchError:
+    """The sentence for what a library or the system raised. It names the host, never the path: that may be a secret."""
+    host = place.host
+    match error:
+        case _Refused():
+            return BadAddress(str(error), url=place.url)
+        case socket.gaierror():
+            sentence = f"There is no address for {host}; check how it is spelt, and this machine's DNS."
+        case ssl.SSLCertVerificationError():
+            sentence = f"The certificate of {host} is not valid here: {error.verify_message}."
+        case ssl.SSLError():
+            sentence = f"No secure connection to {host} ({error.reason or 'TLS failed'}); does it speak https there?"
+        case ConnectionRefusedError():
+            sentence = f"{host} refused the connection; is a web server running there, on that port?"
+        case OSError():
+            sentence = f"{host} cannot be reached: {error.strerror or error}."
+        case zlib.error():
+            sentence = f"{host} says that its answer is gzip, but it is not."
+        case httpcore2.LocalProtocolError():
+            sentence = f"The request to {host} cannot be written as HTTP: {error}."
+        case _:
+            sentence = f"{host} broke off or did not answer in HTTP; try again later."
+    return Unreachable(sentence, url=place.url)
+
+
+# -- the connection ---------------------------------------------------------------------------
+
+
+class _Refused(Exception):
+    """No address of the host may be dialled; the message is for people."""
+
+
+async def _resolve(host: str, port: int) -> Sequence[IPAddress]:
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [ip_address(address[4][0]) for address in found]
+
+
+class _Guard(httpcore2.AsyncNetworkBackend):
+    """Dials what `is_public` or the owner's networks let through. The name stays the one in SNI and Host."""
+
+    def __init__(self, allow: Networks, resolve: Resolve, timeout: float) -> None:
+        self._allow = allow
+        self._resolve = resolve
+        self._timeout = timeout
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
+    ) -> httpcore2.AsyncNetworkStream:
+        async with asyncio.timeout(self._timeout):
+            found = await self._addresses(host, port)
+            for address in found[:-1]:
+                try:
+                    async with asyncio.timeout(ONE_DIAL_SECONDS):
+                        return await _dial(address, port)
+                except OSError:  # which TimeoutError is, too
+                    continue
+            return await _dial(found[-1], port)
+
+    async def _addresses(self, host: str, port: int) -> Sequence[IPAddress]:
+        try:
+            found: Sequence[IPAddress] = [ip_address(host)]
+        except ValueError:
+            found = await self._resolve(host, port)
+        allowed = [address for address in found if is_public(address) or self._allow.allows(address, host)]
+        if not allowed and not found:
+            raise socket.gaierror(socket.EAI_NONAME, "no address")
+        if not allowed:
+            where = "is" if host == str(found[0]) else f"is at {found[0]},"
+            raise _Refused(f"{host} {where} in private or special space; LIFESTREAM_ALLOW_NETWORKS can allow it.")
+        return allowed
+
+
+async def _dial(address: IPAddress, port: int) -> "_Stream":
+    connection = socket.socket(socket.AF_INET if address.version == 4 else socket.AF_INET6, socket.SOCK_STREAM)
+    try:
+        connection.setblocking(False)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await asyncio.get_running_loop().sock_connect(connection, (str(address), port))
+    except BaseException:
+        connection.close()
+        raise
+    return _Stream(connection)
+
+
+class _Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
+    """One connection, straight on asyncio's transport. It has no clock of its own: `Client` holds the deadlines."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+        self._transport: asyncio.Transport | None = None
+        self._unsent: list[bytes] = []
+        self._received = bytearray()
+        self._ended = False
+        self._error: Exception | None = None
+        self._full = False
+        self._held = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    # What httpcore2 calls. Its timeouts are not set, so none come.
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        await self._flush()
+        while not self._received and not self._ended:
+            if self._held and self._transport:
+                self._held = False
+                self._transport.resume_reading()
+            await self._change()
+        if self._error and not self._received:
+            raise httpcore2.ReadError(str(self._error)) from self._error
+        data = bytes(self._received[:max_bytes])
+        del self._received[:max_bytes]
+        return data
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Kept until the answer is waited for: header and body then leave in one piece."""
+        self._unsent.append(buffer)
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore2.AsyncNetworkStream:
+        await self._open(ssl=ssl_context, server_hostname=server_hostname)
+        return self
+
+    async def aclose(self) -> None:
+        if self._transport:
+            self._transport.abort()
+        else:
+            self._socket.close()
+
+    def get_extra_info(self, info: str) -> Any:
+        """An idle connection that has something to read was closed by the other side, or speaks out of turn."""
+        return bool(self._received) or self._ended if info == "is_readable" else None
+
+    # What asyncio's transport calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        if len(self._received) > BUFFER and self._transport and not self._held:
+            self._held = True
+            self._transport.pause_reading()
+        self._changed()
+
+    def eof_received(self) -> None:
+        self._ended = True
+        self._changed()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._ended = True
+        self._error = error
+        self._changed()
+
+    def pause_writing(self) -> None:
+        self._full = True
+
+    def resume_writing(self) -> None:
+        self._full = False
+        self._changed()
+
+    async def _open(self, **tls: Any) -> None:
+        try:
+            await asyncio.get_running_loop().create_connection(lambda: self, sock=self._socket, **tls)
+        except BaseException:
+            await self.aclose()
+            raise
+
+    async def _flush(self) -> None:
+        """Waits until the system took it, or an answer came first: a server may refuse a body that it has not read."""
+        if not self._unsent:
+            return
+        if self._transport is None:
+            await self._open()
+        assert self._transport
+        self._transport.write(b"".join(self._unsent))
+        self._unsent.clear()
+        while self._full and not self._received and not self._ended:
+            await self._change()
+
+    async def _change(self) -> None:
+        self._waiter = asyncio.get_running_loop().create_future()
+        await self._waiter
+
+    def _changed(self) -> None:
+        if self._waiter and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """One for all clients: reading the system's certificates takes tens of milliseconds."""
+    return httpcore2.default_ssl_context()

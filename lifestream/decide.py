@@ -1,0 +1,138 @@
+"""What becomes of an entry that was read: pure judgement, with a name for each outcome.
+
+Known entries belong to the same source always; nothing here can touch another's.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from lifestream.clean.entries import Identified
+
+CHURN_LIMIT = 24
+"""An entry that changed this often changes by itself (a counter, an advertisement): it is left as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the store remembers of an entry, for comparing."""
+
+    id: int
+    identity: str
+    digest: str
+    link_key: str
+    title_key: str
+    published: datetime | None
+    updated: datetime | None
+    deleted_by: Literal["", "source", "owner"] = ""
+    churn: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    item: Identified
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """`item.identity` may be another than `known.identity`: then the entry's id has moved, and the store follows."""
+
+    item: Identified
+    known: Known
+    churn: int
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """`known` is there when the entry is: an id that moved is worth remembering even where nothing else changed."""
+
+    item: Identified
+    why: str
+    known: Known | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    known: Known
+
+
+Decision = Insert | Update | Skip | Delete
+
+
+def decide(item: Identified, known: Known | None) -> Insert | Update | Skip:
+    if known is None:
+        return Insert(item)
+    if known.deleted_by == "owner":
+        return Skip(item, "deleted by the owner", known)
+    if known.deleted_by == "source":
+        if _later(item.updated, known.updated):
+            return Update(item, known, known.churn)
+        return Skip(item, "deleted by its publisher", known)
+    if item.digest == known.digest:
+        return Skip(item, "unchanged", known)
+    if item.updated is not None and _later(known.updated, item.updated):
+        return Skip(item, "older than what is stored", known)
+    if known.churn >= CHURN_LIMIT:
+        return Skip(item, "changes at every fetch", known)
+    return Update(item, known, known.churn + 1)
+
+
+def decide_document(
+    items: Iterable[Identified],
+    tombstones: Mapping[str, datetime | None],
+    known_by_identity: Mapping[str, Known],
+    known_by_link: Mapping[str, Known],
+) -> list[Decision]:
+    """One decision for each entry of a document, in its order, then the deletions it asks for.
+
+    `tombstones` is what `tombstone_identities` gave. A tombstone wins over an entry of the same document, unless that
+    was updated after the moment of deletion (RFC 6721, section 3).
+    """
+    items = list(items)
+    present = {item.identity for item in items}
+    decisions: list[Decision] = []
+    returned: set[str] = set()
+    moved: set[str] = set()
+    for item in items:
+        if item.identity in tombstones:
+            if not _later(item.updated, tombstones[item.identity]):
+                decisions.append(Skip(item, "deleted by its publisher", known_by_identity.get(item.identity)))
+                continue
+            returned.add(item.identity)
+        known = known_by_identity.get(item.identity) or _moved(item, known_by_link, present | moved)
+        if known is not None:
+            moved.add(known.identity)
+        decisions.append(decide(item, known))
+    return decisions + _deletions(tombstones, returned, known_by_identity)
+
+
+def _moved(item: Identified, known_by_link: Mapping[str, Known], taken: set[str]) -> Known | None:
+    """The entry that this one is under a new id: same page, same date or title, and nobody else's here.
+
+    Two dates that contradict each other outweigh one title: a song that is heard again has the same page and title.
+    """
+    known = known_by_link.get(item.link_key) if item.link_key else None
+    if known is None or known.identity in taken:
+        return None
+    if item.published is not None and known.published is not None:
+        return known if item.published == known.published else None
+    return known if item.title_key and item.title_key == known.title_key else None
+
+
+def _deletions(
+    tombstones: Mapping[str, datetime | None], returned: set[str], known_by_identity: Mapping[str, Known]
+) -> list[Decision]:
+    """Each known entry that is gone, once; one that was updated after its tombstone was written is not."""
+    return [
+        Delete(known)
+        for identity, when in tombstones.items()
+        if identity not in returned
+        and (known := known_by_identity.get(identity)) is not None
+        and not known.deleted_by
+        and not (when is not None and _later(known.updated, when))
+    ]
+
+
+def _later(one: datetime | None, other: datetime | None) -> bool:
+    return one is not None and (other is None or one > other)

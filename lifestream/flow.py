@@ -1,0 +1,352 @@
+"""The line that every notification goes along, from what arrived to what is in the log.
+
+    a feed is due ──→ fetch ─┐
+                             ├→ parse → identify → decide → clean → record ──→ the log
+    a document was pushed ───┘
+
+`look` works off a due feed, `work_off` a batch of pushed documents. Each ends in one transaction: what was
+stored, the source's books, and the end of the work itself. docs/flow.md draws the whole.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from random import random
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from lifestream import subscribe
+from lifestream.clean.entries import Identified, clean, identify, tombstone_identities
+from lifestream.decide import Decision, Insert, Update, decide_document
+from lifestream.errors import BadStatus, FetchError, LifestreamError, ParseError
+from lifestream.fetch import Document, Unchanged, Validators, fetch
+from lifestream.log import bound, get_logger
+from lifestream.parse.worker import parse_document
+from lifestream.protocol.caching import next_poll_at
+from lifestream.protocol.hub import address_key
+from lifestream.protocol.links import Advertised, Discovery, Page, advertised, discover, parse_link_header
+from lifestream.site import Site
+from lifestream.store import entries, feeds, inbox, sources, subscribers
+from lifestream.store.feeds import DueFeed
+from lifestream.store.subscribers import Content
+from lifestream.store.tables import EPOCH, MICROSECOND, AnyRow
+from lifestream.types import Entry, Feed, Kind, Source, Via
+
+log = get_logger(__name__)
+
+MANY = 20
+"""A document with more entries than this is cleaned before the writer is taken, so that nobody waits for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a look saw: the document, read, and what it and its headers advertise."""
+
+    url: str
+    document: Document
+    feed: Feed
+    advertised: Advertised
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A document of a source, ready to be decided on."""
+
+    source: Source
+    feed: Feed
+    url: str
+    via: Via
+    quiet: bool
+    items: Sequence[Identified]
+
+
+# -- a feed is due ----------------------------------------------------------------------------
+
+
+async def look(site: Site, feed: DueFeed) -> None:
+    """Fetches a feed and takes in what is new. Whatever goes wrong becomes the source's state and one sentence."""
+    async with site.store.read() as db:
+        source = (await sources.of_feeds(db, [feed.id])).get(feed.id)
+    with bound(source=source.slug if source else feed.url, via=feed.via):
+        try:
+            seen = await (_read(site, feed) if feed.discovered else _discover(site, feed))
+        except LifestreamError as error:
+            await _failed(site, feed, source, error)
+        else:
+            if seen is None:
+                await _same(site, feed, source)
+            else:
+                await _take_in(site, feed, source, seen)
+
+
+async def _read(site: Site, feed: DueFeed) -> Looked | None:
+    """The feed's document; None when it is the one we know."""
+    document = await fetch(site.client, feed.url, Validators(feed.etag, feed.last_modified))
+    if isinstance(document, Unchanged) or _digest(document.body) == feed.body_digest:
+        return None
+    parsed = await parse_document(document.body, document.media_type, document.url)
+    return Looked(feed.url, document, parsed, _advertised(document, parsed))
+
+
+async def _discover(site: Site, feed: DueFeed) -> Looked:
+    """Finds the feed that the address leads to: itself, or one that the page there links to (WebSub 4)."""
+    conversation = discover(feed.url)
+    documents: dict[str, Document] = {}
+    try:
+        url = next(conversation)
+        while True:
+            try:
+                document = await fetch(site.client, url)
+                assert isinstance(document, Document)
+                documents[url] = document
+                page = await _page(document)
+            except FetchError as error:
+                url = conversation.throw(error)
+            else:
+                url = conversation.send(page)
+    except StopIteration as end:
+        found: Discovery = end.value
+    return Looked(found.feed_url, documents[found.asked], found.feed, found.advertised)
+
+
+async def _page(document: Document) -> Page:
+    try:
+        parsed = await parse_document(document.body, document.media_type, document.url)
+    except ParseError as error:
+        return Page(document.url, document.body, document.media_type, document.links, None, str(error))
+    return Page(document.url, document.body, document.media_type, document.links, parsed)
+
+
+async def _take_in(site: Site, feed: DueFeed, source: Source | None, seen: Looked) -> None:
+    now = site.now()
+    via: Via = _via(feed.via) if feed.has_document else "backfill"
+    arrival = None
+    cleaned: dict[str, Entry] = {}
+    if source:
+        arrival = _arrival(source, seen.feed, seen.document.url, via, quiet=not feed.has_document)
+        cleaned = await _clean_ahead(site, arrival, now)
+    done = entries.Recorded()
+    async with site.store.begin() as db:
+        pushed = False
+        if source and arrival:
+            done = await _record(db, arrival, cleaned, now)
+            pushed = await subscribe.settle(site, db, source, feed.id, seen.url, seen.advertised, now)
+            await sources.counted(db, source, done, now, **_in_order(source, seen.feed, feed.via, pushed))
+        poll = _next_poll(site, feed, source, now, found=done.any, cache_control=seen.document.cache_control)
+        await feeds.finish(db, feed, now, found=True, **poll, **_seen_columns(feed, seen, now))
+        relayed = await _relay(db, source, seen, now)
+    _ring(site, log=done.any, subscriptions=pushed, hub=relayed)
+    log.info("looked", status="ok", new=done.new, changed=done.changed, deleted=done.deleted)
+
+
+async def _same(site: Site, feed: DueFeed, source: Source | None) -> None:
+    now = site.now()
+    poll = _next_poll(site, feed, source, now, found=False)
+    async with site.store.begin(durable=False) as db:
+        await feeds.finish(db, feed, now, found=False, **poll, failures=0, fetched_at=now)
+        if source:
+            await sources.change(db, source, **_in_order(source, None, feed.via, False))
+    log.info("looked", status="same")
+
+
+async def _failed(site: Site, feed: DueFeed, source: Source | None, error: LifestreamError) -> None:
+    now = site.now()
+    failures = feed.failures + 1
+    retry_after = error.retry_after if isinstance(error, BadStatus) else None
+    poll = _next_poll(site, feed, source, now, found=False, retry_after=retry_after, failures=failures)
+    async with site.store.begin() as db:
+        await feeds.finish(db, feed, now, found=False, **poll, failures=failures, fetched_at=now)
+        if source and source.state != "paused":
+            await sources.change(db, source, state="failing", last_error=str(error))
+    log.warning("looked", status="failed", error=str(error))
+
+
+def _seen_columns(feed: DueFeed, seen: Looked, now: datetime) -> dict[str, Any]:
+    columns: dict[str, Any] = {
+        "etag": seen.document.validators.etag,
+        "last_modified": seen.document.validators.last_modified,
+        "body_digest": _digest(seen.document.body),
+        "self_url": seen.advertised.self_url,
+        "self_key": address_key(seen.advertised.self_url) if seen.advertised.self_url else "",
+        "failures": 0,
+        "fetched_at": now,
+        "discovered": True,
+    }
+    if not feed.has_document:
+        columns["first_document_at"] = now
+    if not feed.discovered:
+        columns |= {"url": seen.url, "url_key": address_key(seen.url)}
+    return columns
+
+
+def _in_order(source: Source, feed: Feed | None, via: str, hub_asked: bool) -> dict[str, Any]:
+    """The source's columns after a look that went well."""
+    values: dict[str, Any] = {"last_error": ""}
+    if source.state == "failing" or (source.state == "pending" and not hub_asked and feed):
+        values["state"] = "active"
+    if via == "ping" and source.delivery == "polling":
+        values["delivery"] = "hub"
+    if feed:
+        values["site_url"] = feed.site_url
+        if feed.title:
+            values["title"] = sources.unless_given(feed.title[:200])
+    return values
+
+
+def _next_poll(
+    site: Site,
+    feed: DueFeed,
+    source: Source | None,
+    now: datetime,
+    *,
+    found: bool,
+    cache_control: str = "",
+    retry_after: float | None = None,
+    failures: int = 0,
+) -> dict[str, Any]:
+    """When to look again although nobody says so. A source that is pushed is polled as rarely as the settings allow."""
+    if source is None:  # a stranger's topic at our hub: looked at when pinged
+        return {"poll_at": None}
+    config = site.config
+    pushed = source.delivery == "websub"
+    poll_at, interval = next_poll_at(
+        now,
+        interval=timedelta(seconds=feed.interval or config.poll_min),
+        found=found,
+        cache_control=cache_control,
+        retry_after=retry_after,
+        failures=failures,
+        jitter=random(),
+        minimum=timedelta(seconds=config.poll_max if pushed else config.poll_min),
+        maximum=timedelta(seconds=config.poll_max),
+    )
+    return {"poll_at": poll_at, "interval": int(interval.total_seconds())}
+
+
+async def _relay(db: AsyncConnection, source: Source | None, seen: Looked, now: datetime) -> bool:
+    """Hands the document as it came to those who subscribed to this feed at our own hub."""
+    if source and source.visibility != "public":
+        return False
+    topic = seen.advertised.self_url or seen.url
+    topics = {address_key(seen.url): seen.url, address_key(topic): topic}
+    wanted = await subscribers.topics_with_subscribers(db, list(topics), now)
+    for key in wanted:
+        version = (now - EPOCH) // MICROSECOND
+        content = Content(topics[key], key, version, seen.document.media_type, seen.document.body)
+        await subscribers.distribute(db, content, now)
+    return bool(wanted)
+
+
+# -- a document was pushed --------------------------------------------------------------------
+
+
+async def work_off(site: Site, rows: Sequence[AnyRow]) -> None:
+    """Takes in pushed documents, oldest first, in one transaction. One that cannot be read becomes a look instead."""
+    now = site.now()
+    async with site.store.read() as db:
+        by_feed = await sources.of_feeds(db, [row.feed_id for row in rows])
+    arrivals: list[Arrival] = []
+    unreadable: list[int] = []
+    cleaned: dict[int, dict[str, Entry]] = {}
+    for row in rows:
+        source = by_feed.get(row.feed_id)
+        if source is None or source.state == "paused":
+            continue
+        url = source.feed_url or source.url
+        try:
+            parsed = await parse_document(row.body, row.media_type, url)
+        except ParseError as error:
+            log.warning("pushed", source=source.slug, status="unreadable", error=str(error))
+            unreadable.append(row.feed_id)
+            continue
+        arrival = _arrival(source, parsed, url, "push", quiet=False)
+        cleaned[len(arrivals)] = await _clean_ahead(site, arrival, now)
+        arrivals.append(arrival)
+        await asyncio.sleep(0)
+    await _record_batch(site, rows, arrivals, cleaned, unreadable, now)
+
+
+async def _record_batch(
+    site: Site,
+    rows: Sequence[AnyRow],
+    arrivals: Sequence[Arrival],
+    cleaned: dict[int, dict[str, Entry]],
+    unreadable: Sequence[int],
+    now: datetime,
+) -> None:
+    total = entries.Recorded()
+    async with site.store.begin() as db:
+        for number, arrival in enumerate(arrivals):
+            done = await _record(db, arrival, cleaned[number], now)
+            await sources.counted(db, arrival.source, done, now, last_push=now)
+            total = total + done
+        pushed_feeds = {arrival.source.feed_id: (1, "push") for arrival in arrivals if arrival.source.feed_id}
+        relayed = await subscribers.feeds_with_subscribers(db, list(pushed_feeds), now)
+        hints = {feed_id: (1, "push") for feed_id in [*unreadable, *relayed]}
+        if hints:
+            await feeds.ask(db, hints, now)
+        await inbox.done(db, [row.id for row in rows])
+    _ring(site, log=total.any, feeds=bool(hints))
+    log.info("pushed", status="ok", documents=len(rows), new=total.new, changed=total.changed, deleted=total.deleted)
+
+
+# -- the steps --------------------------------------------------------------------------------
+
+
+def _arrival(source: Source, feed: Feed, url: str, via: Via, *, quiet: bool) -> Arrival:
+    return Arrival(source, feed, url, via, quiet, identify(feed, url))
+
+
+async def _clean_ahead(site: Site, arrival: Arrival, now: datetime) -> dict[str, Entry]:
+    """Cleans what is likely to be new in a long document, letting others in between."""
+    if len(arrival.items) <= MANY:
+        return {}
+    async with site.store.read() as db:
+        decisions = await _decide(db, arrival)
+    cleaned: dict[str, Entry] = {}
+    for decision in decisions:
+        if isinstance(decision, Insert | Update):
+            cleaned[decision.item.identity] = _clean(arrival, decision.item, now)
+            await asyncio.sleep(0)
+    return cleaned
+
+
+async def _record(db: AsyncConnection, arrival: Arrival, cleaned: dict[str, Entry], now: datetime) -> entries.Recorded:
+    decisions = await _decide(db, arrival)
+    for decision in decisions:
+        if isinstance(decision, Insert | Update) and decision.item.identity not in cleaned:
+            cleaned[decision.item.identity] = _clean(arrival, decision.item, now)
+    return await entries.record(db, arrival.source, decisions, cleaned, now=now, via=arrival.via, quiet=arrival.quiet)
+
+
+async def _decide(db: AsyncConnection, arrival: Arrival) -> list[Decision]:
+    tombstones = tombstone_identities(arrival.feed)
+    knowledge = await entries.known(db, arrival.source.id, arrival.items, tombstones)
+    return decide_document(arrival.items, tombstones, knowledge.by_identity, knowledge.by_link)
+
+
+def _clean(arrival: Arrival, item: Identified, now: datetime) -> Entry:
+    kind: Kind | None = None if arrival.source.kind == "other" else arrival.source.kind  # type: ignore[assignment]
+    return clean(item, arrival.feed, arrival.url, kind, now)
+
+
+def _via(asked: str) -> Via:
+    return "ping" if asked == "ping" else "push" if asked == "push" else "poll"
+
+
+def _advertised(document: Document, feed: Feed) -> Advertised:
+    links = parse_link_header(document.links, document.url)
+    return advertised(links, feed.hubs, feed.self_url)
+
+
+def _digest(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
+
+
+def _ring(site: Site, **rung: bool) -> None:
+    for name, something in rung.items():
+        if something:
+            site.store.bells.ring(name)

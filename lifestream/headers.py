@@ -1,0 +1,52 @@
+"""What every answer carries: a strict CSP and its kin, long caching for hashed static files, a bound on bodies.
+
+Plain ASGI, so that streams pass through untouched.
+"""
+
+from collections.abc import MutableMapping
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
+    "media-src 'self' https:; connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+ALWAYS = [
+    (b"content-security-policy", CSP.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"strict-origin-when-cross-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+]
+FOREVER = (b"cache-control", b"public, max-age=31536000, immutable")
+
+
+class SecurityHeaders:
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        hashed = scope["path"].startswith("/static/") and scope["query_string"].startswith(b"v=")
+        anonymous_api = scope["path"].startswith("/api/") and scope["method"] in ("GET", "HEAD")
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                _add(message, hashed=hashed and message["status"] < 400, open_to_all=anonymous_api)
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
+
+
+def _add(message: MutableMapping[str, Any], *, hashed: bool, open_to_all: bool) -> None:
+    headers = list(message.get("headers", []))
+    there = {name for name, _ in headers}
+    headers += [(name, value) for name, value in ALWAYS if name not in there]
+    if hashed:
+        headers = [(name, value) for name, value in headers if name != b"cache-control"] + [FOREVER]
+    if open_to_all and b"access-control-allow-origin" not in there:
+        headers.append((b"access-control-allow-origin", b"*"))
+    message["headers"] = headers

@@ -1,0 +1,321 @@
+"""Atom 1.0 (RFC 4287) and 0.3, RSS 0.9x, 1.0 and 2.0: a thin reader on lxml for documents that are well-formed XML.
+
+One table of names serves all dialects, since real feeds mix them. No entity is expanded, nothing is fetched, no tree is
+huge. What is ill-formed raises `IllFormed` and is `illformed.py`'s business.
+"""
+
+import re
+from html import unescape
+
+from lxml import etree
+
+from lifestream.errors import ParseError
+from lifestream.parse import encodings
+from lifestream.parse.document import CONTENT_CHARS, HUBS, TAGS, TEXT_CHARS, TITLE_CHARS, Document, IllFormed
+from lifestream.parse.extensions import author_of, location_of, media_of
+from lifestream.parse.names import (
+    XML,
+    Children,
+    Element,
+    absolute,
+    base_of,
+    children,
+    first_text,
+    inner_html,
+    name_of,
+    text,
+)
+from lifestream.types import Author, Feed, RawEntry, Text, Tombstone
+
+FEEDS = ("atom:feed", "feed", "rss", "rdf:RDF", "RDF", "channel")
+ENTRIES = ("atom:entry", "entry", "item")
+_LOOKS = re.compile(rb"<(?:[A-Za-z0-9_-]{1,30}:)?(feed|rss|RDF|entry|item|channel)[\s>/]")
+_HTML_IN_TITLE = re.compile(
+    r"&(?:#\d{1,7}|#[xX][\da-fA-F]{1,6}|[A-Za-z][A-Za-z\d]{1,31});"
+    r"|</?(?:a|abbr|b|big|br|cite|code|del|em|font|i|img|ins|kbd|mark|p|q|s|small|span|strike|strong|sub|sup|tt|u|wbr)\b[^<>]*>"
+)
+_IANA = "http://www.iana.org/assignments/relation/"
+
+
+def sniff(document: Document) -> bool:
+    head = document.body[: 64 * 1024]
+    return bool(_LOOKS.search(head.replace(b"\0", b"") if b"\0" in head[:64] else head))
+
+
+def read(document: Document) -> Feed:
+    body, forced = document.body, encodings.override(document.body, document.media_type)
+    if forced is None:
+        body = encodings.undouble(body)
+    try:
+        root = etree.fromstring(body, xml_parser(encoding=forced))
+    except (etree.XMLSyntaxError, ValueError) as error:
+        raise IllFormed(f"The document is not well-formed XML: {error}.") from error
+    return feed_of(root, document.url)
+
+
+def xml_parser(*, encoding: str | None = None, recover: bool = False) -> "etree.XMLParser":
+    """DOCTYPE inert, nothing fetched, depth and text bounded by libxml2's own limits."""
+    return etree.XMLParser(
+        encoding=encoding, recover=recover, resolve_entities=False, no_network=True, load_dtd=False,
+        dtd_validation=False, attribute_defaults=False, huge_tree=False, remove_comments=True, remove_pis=True,
+    )  # fmt: skip
+
+
+def feed_of(root: Element, url: str, *, damaged: bool = False) -> Feed:
+    """The feed in this tree: its root, or (pages that wrap one) the first one inside."""
+    name = name_of(root.tag)
+    if name not in FEEDS and name not in ENTRIES:
+        inside = (node for node in root.iter("{*}feed", "{*}rss", "{*}RDF") if name_of(node.tag) in FEEDS)
+        root, damaged = next(inside, None), True
+        if root is None:
+            raise ParseError(f"This is XML, but no feed: its outermost element is <{name.lstrip('?:')[:60]}>.")
+        name = name_of(root.tag)
+    if name in ENTRIES:
+        return _bare_entry(root, url, damaged)
+    found = children(root)
+    base = base_of(root, url)
+    for channel in found.get("channel", ())[:1]:
+        for inner, elements in children(channel).items():
+            found.setdefault(inner, []).extend(elements)
+        base = base_of(channel, base)
+    return _feed(root, found, base, is_rss=name not in ("atom:feed", "feed"), damaged=damaged)
+
+
+def _feed(root: Element, found: Children, base: str, *, is_rss: bool, damaged: bool) -> Feed:
+    links = _links(found)
+    site = absolute(_alternate(links) or first_text(found, "link"), base)
+    # RSS says nothing of relative addresses; its writers mean the site, not the place where the feed happens to be.
+    entry_base = site if is_rss and site else base
+    tombstones = [_tombstone(element) for element in found.get("at:deleted-entry", ())]
+    entries: list[RawEntry] = []
+    for element in _entry_elements(found):
+        within = children(element)
+        entry = _entry(element, within, entry_base)
+        if _last_word(entry.verb) == "delete" and entry.id:  # OStatus: this entry asks for its own removal
+            tombstones.append(Tombstone(entry.id, entry.updated or entry.published))
+        else:
+            entries.append(entry)
+    return Feed(
+        format="rss" if is_rss else "atom",
+        title=_plain_title(_title(found))[:TEXT_CHARS],
+        site_url=site[:TEXT_CHARS],
+        self_url=next((a for rel, href, _ in links if rel == "self" and (a := absolute(href, base))), "")[:TEXT_CHARS],
+        hubs=_hubs(links, base),
+        language=(root.get(XML + "lang") or first_text(found, "language", "dc:language"))[:40],
+        author=author_of(found, base),
+        entries=tuple(entries),
+        tombstones=tuple(stone for stone in tombstones if stone.ref),
+        damaged=damaged,
+    )
+
+
+def _bare_entry(root: Element, url: str, damaged: bool) -> Feed:
+    """One entry as a whole document, as some hubs push it; what is known of its feed is in atom:source."""
+    base = base_of(root, url)
+    source = next(iter(children(root).get("atom:source", ())), None)
+    found: Children = children(source) if source is not None else {}
+    wrapped = etree.Element("rss" if name_of(root.tag) == "item" else "{http://www.w3.org/2005/Atom}feed")
+    feed_children = {name: kids for name, kids in found.items() if name not in ENTRIES}
+    feed_children[name_of(root.tag)] = [root]
+    return _feed(wrapped, feed_children, base, is_rss=name_of(root.tag) == "item", damaged=damaged)
+
+
+def _entry_elements(found: Children) -> list[Element]:
+    """All entries; items that a broken feed left inside other items come out as neighbours."""
+    every = [element for name in ENTRIES for element in found.get(name, ()) if len(element)]
+    for element in every:
+        if element.tag.endswith("item"):
+            every.extend(child for child in element if type(child.tag) is str and name_of(child.tag) == "item")
+    return every
+
+
+# -- one entry --------------------------------------------------------------------------------
+
+
+def _entry(element: Element, found: Children, base: str) -> RawEntry:
+    base = base_of(element, base)
+    links = _links(found)
+    content, summary = _content(found, base)
+    return RawEntry(
+        id=_id(element, found),
+        link=_link(found, links),
+        title=_title(found),
+        content=content,
+        summary=summary,
+        published=first_text(
+            found, "atom:published", "published", "pubDate", "pubdate", "atom:issued", "dcterms:issued", "dc:date",
+            "dcterms:created", "atom:created",
+        )[:100],
+        updated=first_text(found, "atom:updated", "updated", "atom:modified", "dcterms:modified")[:100],
+        author=_author(found, base),
+        tags=_tags(found),
+        media=media_of(found, base),
+        location=location_of(found) if _has_place(found) else None,
+        verb=first_text(found, "activity:verb")[:TEXT_CHARS],
+        object_type=first_text(found, "activity:object-type")[:TEXT_CHARS],
+        in_reply_to=_in_reply_to(found),
+        language=(element.get(XML + "lang") or first_text(found, "dc:language"))[:40],
+        base=base,
+    )  # fmt: skip
+
+
+def _id(element: Element, found: Children) -> str:
+    """Character for character (RFC 4287, section 4.2.6.1), except for the line breaks of a pretty printer."""
+    for name in ("atom:id", "guid", "id", "dc:identifier"):
+        for given in found.get(name, ()):
+            if (said := text(given)).strip():
+                return said.strip() if "\n" in said else said
+    return element.get("{http://www.w3.org/1999/02/22-rdf-syntax-ns#}about") or ""
+
+
+def _links(found: Children) -> list[tuple[str, str, str]]:
+    """Atom links anywhere, as (rel, href, type)."""
+    if "atom:link" not in found and "link" not in found:
+        return []
+    return [
+        (_rel(link.get("rel")), href, link.get("type") or "")
+        for name in ("atom:link", "link")
+        for link in found.get(name, ())
+        if (href := (link.get("href") or "").strip())
+    ]
+
+
+def _rel(given: str | None) -> str:
+    """A missing rel is "alternate" (RFC 4287, section 4.2.7.2); registered ones may be spelt as addresses."""
+    return given.strip().removeprefix(_IANA).lower() if given else "alternate"
+
+
+def _alternate(links: list[tuple[str, str, str]]) -> str:
+    """The first link to a page; among several, one that says it is HTML."""
+    pages = [(href, kind) for rel, href, kind in links if rel == "alternate"]
+    return next((href for href, kind in pages if "html" in kind), pages[0][0] if pages else "")
+
+
+def _link(found: Children, links: list[tuple[str, str, str]]) -> str:
+    """The entry's page. A tracker's address gives way to the real one; a guid is an address unless it denies it."""
+    if original := first_text(found, "feedburner:origLink"):
+        return original
+    if link := first_text(found, "link") or _alternate(links):
+        return link
+    for guid in found.get("guid", ()):
+        if guid.get("isPermaLink", "true").lower() != "false" and (said := text(guid).strip()).startswith("http"):
+            return said
+    if source := next((source for c in found.get("atom:content", ()) if (source := c.get("src"))), ""):
+        return str(source)
+    # Atom entries whose id is their page are common enough to be believed.
+    return given if (given := first_text(found, "atom:id")).startswith(("http://", "https://")) else ""
+
+
+def _title(found: Children) -> Text | None:
+    for element in (*found.get("atom:title", ()), *found.get("title", ())):
+        kind = element.get("type")
+        if kind is not None or name_of(element.tag) == "atom:title":
+            made = _construct(element, kind or "text", "")
+        else:
+            said = text(element)
+            made = Text(said, html=bool(_HTML_IN_TITLE.search(said)))
+        if made.value.strip():
+            return Text(made.value.strip()[:TITLE_CHARS], made.html)
+    said = first_text(found, "dc:title", "media:title")
+    return Text(said[:TITLE_CHARS]) if said else None
+
+
+def _plain_title(title: Text | None) -> str:
+    """Enough for a suggestion to the owner; whoever shows it escapes it."""
+    if title is None:
+        return ""
+    return unescape(re.sub(r"<[^<>]*>", "", title.value)).strip() if title.html else title.value
+
+
+def _content(found: Children, base: str) -> tuple[Text | None, Text | None]:
+    """Content and summary; a summary that is all there is stays a summary."""
+    summary = _first_construct(found, ("atom:summary", "summary"), "text", base)
+    content = _first_construct(found, ("atom:content",), "text", base) or _first_construct(
+        found, ("content:encoded", "xhtml:body", "xhtml:div", "fullitem", "content"), "html", base
+    )
+    described = _first_construct(found, ("description",), "html", base)
+    if content is None and described is not None:
+        return described, summary
+    summary = summary or described
+    if content is None and summary is None:
+        said = first_text(found, "dc:description", "media:description", "itunes:summary")
+        for group in found.get("media:group", ()) if not said else ():
+            said = said or first_text(children(group), "media:description")
+        return (Text(said[:CONTENT_CHARS]) if said else None), None
+    return content, summary
+
+
+def _first_construct(found: Children, names: tuple[str, ...], default: str, base: str) -> Text | None:
+    """The richest of these elements: markup before plain text, else the first that says something."""
+    best: Text | None = None
+    for name in names:
+        for element in found.get(name, ()):
+            kind = "xhtml" if name.startswith("xhtml:") else element.get("type") or default
+            made = _construct(element, kind, base)
+            if made.value.strip() and (best is None or (made.html and not best.html)):
+                best = made
+    return best
+
+
+def _construct(element: Element, kind: str, base: str) -> Text:
+    """A text construct (RFC 4287, section 3.1); also Atom 0.3's media types, with their `mode`."""
+    kind = kind.lower().strip()
+    at = base_of(element, base)
+    if kind in ("xhtml", "application/xhtml+xml") or (element.get("mode") == "xml" and len(element)):
+        return Text(inner_html(element)[:CONTENT_CHARS], html=True, base=at)
+    said = text(element)
+    if kind in ("html", "text/html") or (element.get("mode") == "escaped" and kind != "text/plain"):
+        return Text(said[:CONTENT_CHARS], html=True, base=at)
+    if "/" in kind and not kind.startswith("text/"):  # inline XML or base64: nothing a person could read
+        return Text("")
+    return Text(said[:CONTENT_CHARS], base=at)
+
+
+def _author(found: Children, base: str) -> Author | None:
+    """The entry's own author, else that of the feed it was taken from (RFC 4287, section 4.2.1)."""
+    if own := author_of(found, base):
+        return own
+    for source in found.get("atom:source", ()):
+        if inherited := author_of(children(source), base):
+            return inherited
+    return None
+
+
+def _tags(found: Children) -> tuple[str, ...]:
+    """Labels and terms. Categories that only say what kind of thing a machine takes this for are none."""
+    tags: dict[str, None] = {}
+    for element in found.get("atom:category", ()):
+        if not (element.get("scheme") or "").endswith("#kind"):
+            tags[(element.get("label") or element.get("term") or text(element)).strip()[:TEXT_CHARS]] = None
+    for name in ("category", "dc:subject"):
+        for element in found.get(name, ()):
+            tags[(text(element) or element.get("label") or element.get("term") or "").strip()[:TEXT_CHARS]] = None
+    return tuple(tag for tag in tags if tag)[:TAGS]
+
+
+def _has_place(found: Children) -> bool:
+    return any(name.startswith(("georss:", "geo:")) for name in found)
+
+
+def _in_reply_to(found: Children) -> str:
+    """RFC 4685: the page that is answered, else its id."""
+    for element in found.get("thr:in-reply-to", ()):
+        if said := (element.get("href") or element.get("ref") or "").strip():
+            return str(said)[:TEXT_CHARS]
+    return ""
+
+
+# -- small things of the feed -----------------------------------------------------------------
+
+
+def _hubs(links: list[tuple[str, str, str]], base: str) -> tuple[str, ...]:
+    hubs = (absolute(href, base) for rel, href, _ in links if rel == "hub")
+    return tuple(dict.fromkeys(hub for hub in hubs if hub and len(hub) <= TEXT_CHARS))[:HUBS]
+
+
+def _tombstone(element: Element) -> Tombstone:
+    return Tombstone(element.get("ref") or "", (element.get("when") or "")[:100])
+
+
+def _last_word(verb: str) -> str:
+    return verb.rstrip("/").rpartition("/")[2].lower()

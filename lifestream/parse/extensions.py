@@ -1,0 +1,202 @@
+"""What extensions hang on an entry: pictures and sounds (RSS enclosures, Atom links, Media RSS), places (GeoRSS, GML,
+W3C geo) and people (Atom persons, Dublin Core, Portable Contacts).
+"""
+
+import math
+import re
+from collections.abc import Iterable, Iterator
+
+from lifestream.parse.document import MEDIA, TEXT_CHARS
+from lifestream.parse.names import Children, Element, absolute, children, first_text, text
+from lifestream.types import Author, Location, Media
+
+_ATOM_MEDIA = "{http://purl.org/syndication/atommedia}"
+_MEDIUM = {"image": "image", "video": "video", "audio": "audio"}
+_BY_ENDING = {
+    "jpg": "image/jpeg", "jpeg": "image/jpeg", "png": "image/png", "gif": "image/gif", "webp": "image/webp",
+    "avif": "image/avif", "mp3": "audio/mpeg", "m4a": "audio/mp4", "ogg": "audio/ogg", "opus": "audio/ogg",
+    "mp4": "video/mp4", "m4v": "video/mp4", "webm": "video/webm", "mov": "video/quicktime",
+}  # fmt: skip
+_ENDING = re.compile(r"\.([A-Za-z0-9]{3,4})(?:[?#]|$)")
+_TYPE = re.compile(r"[a-z0-9.+-]{1,60}/[a-z0-9.+-]{1,80}")
+_MAIL_AND_NAME = re.compile(r"^\S+@\S+\s+\((.+)\)$|^(.+?)\s*<[^<>]*@[^<>]*>$", re.S)
+_AVATAR = re.compile(r"//[^/]*(?:gravatar\.com|avatars\.githubusercontent\.com)/", re.I)
+SMALL = 64
+"""A lone thumbnail narrower than this is somebody's face or a logo, no picture of the entry."""
+
+
+# -- media ------------------------------------------------------------------------------------
+
+
+def media_of(found: Children, base: str) -> tuple[Media, ...]:
+    """Enclosures, then Media RSS; each address once; a thumbnail goes to the first that has none, or stands alone."""
+    every = _unique(_all_media(found, base))
+    if thumbnail := _thumbnail(found, base):
+        if not every:
+            return (thumbnail,)
+        first = every[0]
+        if not first.thumbnail and first.url != thumbnail.url:
+            every[0] = Media(first.type, first.url, first.width, first.height, first.alt, thumbnail.url)
+    return tuple(every)
+
+
+def _all_media(found: Children, base: str) -> Iterator[Media | None]:
+    for link in found.get("atom:link", ()):
+        if link.get("rel") == "enclosure":
+            yield _media(
+                link,
+                link.get("href"),
+                base,
+                link.get("title"),
+                link.get(_ATOM_MEDIA + "width"),
+                link.get(_ATOM_MEDIA + "height"),
+            )
+    for enclosure in found.get("enclosure", ()):
+        yield _media(enclosure, enclosure.get("url") or enclosure.get("href"), base)
+    for enclosure in found.get("enc:enclosure", ()):
+        rdf = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}resource"
+        yield _media(enclosure, enclosure.get("resource") or enclosure.get(rdf), base)
+    for content in found.get("media:content", ()):
+        yield _media_rss(content, {}, base)
+    for group in found.get("media:group", ()):
+        within = children(group)
+        # The members of a group are one thing in several sizes (Media RSS, "media:group").
+        members = within.get("media:content", [])
+        best = next((m for m in members if m.get("isDefault") == "true"), members[0] if members else None)
+        if best is not None:
+            yield _media_rss(best, within, base)
+
+
+def _media_rss(content: Element, group: Children, base: str) -> Media | None:
+    within = children(content)
+    player = next(iter(within.get("media:player") or group.get("media:player") or ()), None)
+    url = content.get("url") or (player.get("url") if player is not None else "")
+    thumbnail = _thumbnail(within, base) or _thumbnail(group, base)
+    alt = first_text(within, "media:description", "media:title") or first_text(group, "media:title")
+    made = _media(content, url, base, alt, content.get("width"), content.get("height"))
+    if made is None or not thumbnail:
+        return made
+    return Media(made.type, made.url, made.width, made.height, made.alt, thumbnail.url)
+
+
+def _media(
+    element: Element,
+    url: str | None,
+    base: str,
+    alt: str | None = "",
+    width: str | None = None,
+    height: str | None = None,
+) -> Media | None:
+    address = absolute(url or "", base)
+    if not address or len(address) > TEXT_CHARS or _AVATAR.search(address):
+        return None
+    kind = media_type(element.get("type") or "", element.get("medium") or "", address)
+    return Media(kind, address, pixels(width), pixels(height), (alt or "")[:TEXT_CHARS])
+
+
+def _thumbnail(found: Children, base: str) -> Media | None:
+    for element in found.get("media:thumbnail", ()):
+        address = absolute(element.get("url") or "", base)
+        width, height = pixels(element.get("width")), pixels(element.get("height"))
+        if address and len(address) <= TEXT_CHARS and (width is None or width > SMALL) and not _AVATAR.search(address):
+            return Media("image", address, width, height, thumbnail=address)
+    return None
+
+
+def media_type(given: str, medium: str, url: str) -> str:
+    """A media type, or "image", "video", "audio" where only that much is known, or ""."""
+    given = given.partition(";")[0].strip().lower()
+    if given == "application/x-shockwave-flash":  # the player of a film, not the film
+        return "video"
+    if _TYPE.fullmatch(given):
+        return given
+    ending = _ENDING.search(url)
+    return _BY_ENDING.get(ending[1].lower() if ending else "") or _MEDIUM.get(medium.lower() or given, "")
+
+
+def pixels(given: object) -> int | None:
+    found = str(given).strip() if given is not None else ""
+    return int(found) if found.isascii() and found.isdigit() and len(found) <= 5 and int(found) else None
+
+
+def _unique(every: Iterable[Media | None]) -> list[Media]:
+    by_url: dict[str, Media] = {}
+    for one in every:
+        if one is not None:
+            by_url.setdefault(one.url, one)
+        if len(by_url) >= MEDIA:
+            break
+    return list(by_url.values())
+
+
+# -- places -----------------------------------------------------------------------------------
+
+
+def location_of(found: Children) -> Location | None:
+    """The first place given: GeoRSS Simple, GeoRSS GML, W3C geo."""
+    name = first_text(found, "georss:featurename", "georss:featureName")
+    for point in found.get("georss:point", ()):
+        if at := place(*_pair(text(point)), name):
+            return at
+    for where in found.get("georss:where", ()):
+        for position in where.iter("{http://www.opengis.net/gml}pos"):
+            if at := place(*_pair(text(position)), name):
+                return at
+    for around in (found, *(children(point) for point in found.get("geo:Point", ()))):
+        if at := place(first_text(around, "geo:lat"), first_text(around, "geo:long", "geo:lon"), name):
+            return at
+    return None
+
+
+def place(lat: object, lon: object, name: str = "") -> Location | None:
+    """A point that is on Earth, or None."""
+    try:
+        north, east = float(str(lat)), float(str(lon))
+    except ValueError:
+        return None
+    on_earth = math.isfinite(north) and math.isfinite(east) and abs(north) <= 90 and abs(east) <= 180
+    return Location(north, east, name[:TEXT_CHARS]) if on_earth else None
+
+
+def _pair(given: str) -> tuple[str, str]:
+    numbers = given.replace(",", " ").split(None, 2)
+    return (numbers[0], numbers[1]) if len(numbers) >= 2 else ("", "")
+
+
+# -- people -----------------------------------------------------------------------------------
+
+
+def author_of(found: Children, base: str) -> Author | None:
+    """The first author with a name or an address. Mail addresses are nobody's business and are left out."""
+    for element in (*found.get("atom:author", ()), *found.get("author", ())):
+        if (person := _person(element, base)) is not None:
+            return person
+    if creators := [name for element in found.get("dc:creator", ()) if (name := text(element).strip())]:
+        return Author(", ".join(creators)[:TEXT_CHARS])
+    name = _without_mail(first_text(found, "itunes:author", "managingEditor"))
+    return Author(name) if name else None
+
+
+def _person(element: Element, base: str) -> Author | None:
+    """An Atom person construct (RFC 4287, section 3.2), or RSS's "mail (name)"."""
+    if len(element) == 0:
+        name = _without_mail(text(element).strip())
+        return Author(name) if name else None
+    within = children(element)
+    links = within.get("atom:link", [])
+    page = next((link.get("href") or "" for link in links if link.get("rel", "alternate") == "alternate"), "")
+    photo = next((link.get("href") or "" for link in links if link.get("rel") == "avatar"), "")
+    name = first_text(within, "poco:displayName", "atom:name", "name", "poco:preferredUsername")
+    url = absolute(page or first_text(within, "atom:uri", "uri", "atom:url", "url"), base)
+    if not name and not url:
+        return None
+    return Author(_without_mail(name), url[:TEXT_CHARS], absolute(photo, base)[:TEXT_CHARS])
+
+
+def _without_mail(given: str) -> str:
+    if "@" not in given:
+        return given[:TEXT_CHARS]
+    if both := _MAIL_AND_NAME.match(given[:TEXT_CHARS]):
+        return str(both[1] or both[2]).strip()
+    mailbox, _, domain = given.partition("@")
+    return mailbox[:TEXT_CHARS] if "." in domain and " " not in given else given[:TEXT_CHARS]

@@ -1,0 +1,10 @@
+"""Finds the folders that stay at the top level: in a checkout beside the package, in a wheel inside it."""
+
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent
+
+
+def top(name: str) -> Path:
+    inside = PACKAGE / "_top" / name
+    return inside if inside.is_dir() else PACKAGE.parent / name

@@ -1,0 +1,28 @@
+"""Entries as JSON, made once for each change and kept for the many who ask soon after."""
+
+from collections import OrderedDict
+
+from lifestream.render import Renderer
+from lifestream.types import Stored
+
+KEPT = 2000
+
+
+class Encoder:
+    def __init__(self, renderer: Renderer) -> None:
+        self._renderer = renderer
+        self._kept: OrderedDict[tuple[str, int, str], bytes] = OrderedDict()
+
+    def entry(self, stored: Stored) -> bytes:
+        """The contract's Entry, `html` included."""
+        key = (stored.id, stored.seq, stored.source.title)
+        found = self._kept.get(key)
+        if found is None:
+            found = self._kept[key] = self._renderer.entry_json(stored)
+            if len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        return found
+
+    def tombstone(self, stored: Stored) -> bytes:
+        """The Entry of one that is gone: who it was, and nothing of what it said."""
+        return self._renderer.tombstone_json(stored)

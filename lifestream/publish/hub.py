@@ -1,0 +1,176 @@
+"""The built-in hub's work: follows the log for our own feeds, asks callbacks what they want, delivers, retries.
+
+W3C WebSub 5.3 (verification of intent) and 7 (content distribution). What a subscriber is still to be given is a
+row; a newer document takes an older one's place, so a callback that was away gets the newest and gets it once.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from random import random
+from urllib.parse import urlsplit
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from lifestream.errors import FetchError, NotFound
+from lifestream.log import get_logger
+from lifestream.protocol import hub as rules
+from lifestream.protocol.hub import address_key
+from lifestream.publish.outbound_feeds import feed_path, render
+from lifestream.receive.timer import Worker
+from lifestream.site import Site
+from lifestream.store import bells, changes, gate, owner, subscribers
+from lifestream.store.subscribers import Content, DueDelivery, Request
+from lifestream.store.tables import HubDeliveryRow, HubRequestRow
+from lifestream.types import Filter
+
+log = get_logger(__name__)
+
+POSITION = "hub_position"
+POSITION_LOCK = 0x687562  # "hub"
+PAGE = 500
+VERIFY_ATTEMPTS = 3
+VERIFY_TIMEOUT = 10.0
+DELIVERY_TIMEOUT = 10.0
+DELIVERIES_AT_ONCE = 50
+
+
+async def follow(site: Site) -> None:
+    """Turns changes in the log into deliveries of the feeds that they are in; runs until cancelled."""
+    bell = site.store.bells[bells.LOG]
+    while True:
+        heard = bell.strokes
+        try:
+            while await distribute_next(site):
+                pass
+        except Exception as error:
+            log.error("hub", status="failed", error=type(error).__name__)
+            await asyncio.sleep(1.0)
+            continue
+        await bell.heard(heard, timeout=5.0)
+
+
+async def distribute_next(site: Site) -> bool:
+    """Takes one page of the log; True when there may be more. What is distributed and how far we are is one commit."""
+    async with site.store.read() as db:
+        known = await owner.fact(db, POSITION)
+        if known is not None and await changes.head(db) <= int(known):
+            return False
+    distributed = 0
+    async with site.store.begin() as db:
+        position = await _position(db)
+        page = await changes.after(db, position, audience="public", limit=PAGE)
+        if page:
+            slugs = {one.source.slug for one in page if gate.told(one, "public", Filter())}
+            distributed = await _distribute(site, db, slugs)
+            await owner.set_fact(db, POSITION, str(page[-1].seq))
+        else:  # only changes that the public never sees
+            await owner.set_fact(db, POSITION, str(await changes.head(db)))
+    if distributed:
+        site.store.bells.ring(bells.HUB)
+    return len(page) == PAGE
+
+
+async def _position(db: AsyncConnection) -> int:
+    """Where distribution stands; several processes take turns. A new site starts at the head: history is not news."""
+    if db.dialect.name == "postgresql":
+        await db.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": POSITION_LOCK})
+    known = await owner.fact(db, POSITION)
+    return int(known) if known is not None else await changes.head(db)
+
+
+async def _distribute(site: Site, db: AsyncConnection, slugs: set[str]) -> int:
+    """Puts the feeds that hold entries of these sources out for their subscribers; returns how many feeds had any."""
+    if not slugs:
+        return 0
+    now = site.now()
+    feeds = {address_key(site.config.base_url + feed_path(slug)): slug for slug in ["", *slugs]}
+    wanted = await subscribers.topics_with_subscribers(db, list(feeds), now)
+    for key in wanted:
+        try:
+            feed = await render(db, site.config, now, slug=feeds[key])
+        except NotFound:  # made private or removed: its feed is no more, and the stream's own feed says so
+            continue
+        await subscribers.distribute(db, Content(feed.self_url, key, feed.seq, feed.media_type, feed.body), now)
+    return len(wanted)
+
+
+def workers(site: Site) -> list[Worker[Request] | Worker[DueDelivery]]:
+    async def requests(limit: int) -> Sequence[Request]:
+        async with site.store.begin(durable=False) as db:
+            return await subscribers.claim_requests(db, site.now(), limit)
+
+    async def deliveries(limit: int) -> Sequence[DueDelivery]:
+        async with site.store.begin(durable=False) as db:
+            return await subscribers.claim_deliveries(db, site.now(), limit)
+
+    return [
+        Worker(site, bells.HUB, HubRequestRow, requests, lambda one: verify(site, one), concurrency=8),
+        Worker(
+            site, bells.HUB, HubDeliveryRow, deliveries, lambda one: deliver(site, one),
+            concurrency=DELIVERIES_AT_ONCE,
+        ),
+    ]  # fmt: skip
+
+
+async def verify(site: Site, request: Request) -> None:
+    """Asks the callback whether it wants this (WebSub 5.3). Only a 2xx that echoes the challenge counts."""
+    challenge = secrets.token_urlsafe(24)
+    lease = request.lease_seconds if request.mode == "subscribe" else None
+    url = rules.verification_url(request.callback, request.mode, request.topic, challenge, lease, request.verify_token)
+    try:
+        response = await site.stranger_client.get(url, redirects=0, max_bytes=4096, timeout=VERIFY_TIMEOUT)
+    except FetchError as error:
+        await _not_verified(site, request, str(error), temporary=True)
+        return
+    if not rules.verified(response.status, response.body, challenge):
+        temporary = response.status >= 500
+        await _not_verified(site, request, f"answered {response.status}, not the challenge", temporary=temporary)
+        return
+    async with site.store.begin(rings=[bells.HUB]) as db:
+        await subscribers.verified(db, request, site.now())
+        await subscribers.drop_request(db, request)
+    log.info("hub verified", mode=request.mode, topic=request.topic, callback_host=_host(request.callback))
+
+
+async def _not_verified(site: Site, request: Request, why: str, *, temporary: bool) -> None:
+    """What stood before stays as it is (WebSub 5.1). A callback that could not be reached is asked twice more."""
+    again_at = rules.retry_at(request.attempts + 1, site.now(), random())
+    async with site.store.begin(durable=False) as db:
+        if temporary and request.attempts + 1 < VERIFY_ATTEMPTS and again_at is not None:
+            await subscribers.ask_again(db, request, again_at)
+        else:
+            await subscribers.drop_request(db, request)
+    log.info("hub not verified", mode=request.mode, callback_host=_host(request.callback), why=why)
+
+
+async def deliver(site: Site, due: DueDelivery) -> None:
+    """POSTs the topic's newest document, signed where a secret was agreed; the answer's body is not read."""
+    headers = rules.delivery_headers(
+        due.media_type, site.config.hub_url, due.topic, due.body, due.secret, due.algorithm
+    )
+    outcome: rules.Delivered | rules.Ended | rules.Failed
+    try:
+        response = await site.stranger_client.post(
+            due.callback, body=due.body, headers=headers, timeout=DELIVERY_TIMEOUT, read_body=False
+        )
+        outcome = rules.judge_delivery(response.status)
+    except FetchError as error:
+        outcome = rules.Failed(str(error))
+    now = site.now()
+    async with site.store.begin() as db:
+        match outcome:
+            case rules.Delivered():
+                await subscribers.delivered(db, due, now)
+            case rules.Ended():
+                await subscribers.end(db, due.subscriber_id)
+            case rules.Failed(why):
+                await subscribers.failed(db, due, why, rules.retry_at(due.attempts + 1, now, random()))
+    said = type(outcome).__name__.lower()
+    log.info("delivery", status=said, topic=due.topic, callback_host=_host(due.callback), attempt=due.attempts + 1)
+
+
+def _host(callback: str) -> str:
+    """All of a callback that may be logged: the rest is as good as a password."""
+    return urlsplit(callback).netloc

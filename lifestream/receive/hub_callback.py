@@ -1,0 +1,66 @@
+"""`/push/{token}`: where hubs verify our subscriptions and push what is new (W3C WebSub 5.3 and 7).
+
+The token alone says which subscription it is; the Link headers are not believed (WebSub 7).
+"""
+
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from lifestream import subscribe
+from lifestream.log import get_logger
+from lifestream.protocol import subscriber as rules
+from lifestream.receive.bodies import read_body
+from lifestream.site import Site
+from lifestream.store import subscriptions
+from lifestream.store.inbox import Document, LookAt
+
+log = get_logger(__name__)
+
+
+async def verify(request: Request) -> Response:
+    """The hub asks whether it was us who asked. 404 for anything but what was asked (WebSub 5.3.1)."""
+    site: Site = request.app.state.site
+    async with site.store.read() as db:
+        subscription = await subscriptions.by_token(db, request.path_params["token"])
+    expected = None
+    if subscription is not None:
+        expected = rules.Expected(topic=subscription.topic, wanted=subscription.wanted)
+    query = request.url.query
+    pairs = parse_qsl(query, keep_blank_values=True, errors="replace")
+    match rules.answer_verification(pairs, query, expected):
+        case rules.Confirm(challenge, mode, lease_seconds):
+            if subscription is not None:
+                await subscribe.verified(site, subscription, mode, lease_seconds)
+            return PlainTextResponse(challenge, headers={"X-Content-Type-Options": "nosniff"})
+        case rules.Denied(reason):
+            if subscription is not None:
+                await subscribe.denied(site, subscription, reason)
+            return PlainTextResponse("noted")
+        case rules.Refuse(reason):
+            return PlainTextResponse(reason, status_code=404)
+
+
+async def receive(request: Request) -> Response:
+    """A push: into the inbox, then 202. Only what carries the right signature is used as it is."""
+    site: Site = request.app.state.site
+    body = await read_body(request, site.config.max_feed_bytes)
+    async with site.store.read() as db:
+        subscription = await subscriptions.by_token(db, request.path_params["token"])
+    if subscription is None:
+        return PlainTextResponse("There is no subscription here.", status_code=404)
+    header = request.headers.get("x-hub-signature")
+    match rules.judge_notification(header, body, subscription.secret, subscription.state):
+        case rules.Use(status):
+            media_type = request.headers.get("content-type", "")
+            await site.inbox.put(Document(subscription.feed_id, body, media_type))
+            return Response(status_code=status)
+        case rules.Hint(why, status):
+            await site.inbox.put(LookAt(subscription.feed_id, "push"))
+            log.warning("push", status="hint", hub=subscription.hub_url, why=why)
+            return PlainTextResponse(why, status_code=status)
+        case rules.Ignore(why, status):
+            # For a wrong signature the answer is the same as for a right one: nobody can probe the secret.
+            log.warning("push", status="ignored", hub=subscription.hub_url, why=why)
+            return Response(status_code=status)

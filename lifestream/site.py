@@ -1,0 +1,61 @@
+"""What a running lifestream is made of: the settings, the open database, the inbox, the HTTP clients, the clock."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from lifestream import __version__
+from lifestream.client import Client
+from lifestream.config import Config
+from lifestream.protocol.addresses import Networks
+from lifestream.store.database import Store
+from lifestream.store.inbox import Inbox
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Site:
+    """`client` goes where the owner sends it; `stranger_client` where somebody else's request does."""
+
+    config: Config
+    store: Store
+    inbox: Inbox
+    client: Client
+    stranger_client: Client
+    now: Callable[[], datetime] = field(default=utc_now)
+
+    @classmethod
+    def open(cls, config: Config) -> "Site":
+        store = Store(config.database_url, config.sqlite_path)
+        return cls(
+            config=config,
+            store=store,
+            inbox=Inbox(store),
+            client=_client(config, config.allow_networks),
+            stranger_client=_client(config, _networks_for_strangers(config)),
+        )
+
+    async def aclose(self) -> None:
+        await self.client.aclose()
+        await self.stranger_client.aclose()
+        await self.store.aclose()
+
+
+def _client(config: Config, allow: Networks) -> Client:
+    agent = f"lifestream/{__version__} (+{config.base_url})"
+    return Client(allow=allow, user_agent=agent, max_bytes=config.max_feed_bytes)
+
+
+def _networks_for_strangers(config: Config) -> Networks:
+    """The owner's networks are a stranger's to reach only where this site itself lives in them: a laptop, a home."""
+    host = (urlsplit(config.base_url).hostname or "").lower()
+    try:
+        inside = config.allow_networks.allows(ip_address("127.0.0.1" if host == "localhost" else host), host)
+    except ValueError:
+        inside = host in config.allow_networks.hosts
+    return config.allow_networks if inside else Networks()

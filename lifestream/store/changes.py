@@ -1,0 +1,60 @@
+"""The log of changes: every insert, edit and delete of an entry gives its row a new `seq`.
+
+The numbers are handed out where the order of commits is known, so "what changed since N" is one indexed
+query that misses nothing (docs/decisions.md, "One log, one number").
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import func, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from lifestream.protocol.live import seq_range
+from lifestream.store import gate
+from lifestream.store.rows import STORED, to_stored
+from lifestream.store.tables import EntryRow, SourceRow
+from lifestream.types import Audience, Stored
+
+LOG_LOCK = 0x6C6F67  # "log"
+
+
+async def number(db: AsyncConnection, count: int, now: datetime) -> range:
+    """The next `count` numbers, for rows that this transaction writes next.
+
+    On SQLite BEGIN IMMEDIATE has made this the only writer. On PostgreSQL one lock, held until the commit, does;
+    the last number is read in a second statement, because the first one's snapshot is older than its lock.
+    """
+    if db.dialect.name == "postgresql":
+        await db.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOG_LOCK})
+    return seq_range(await head(db), now, count)
+
+
+async def head(db: AsyncConnection) -> int:
+    """The newest number in the log; 0 when it is empty."""
+    return (await db.execute(select(func.coalesce(func.max(EntryRow.seq), 0)))).scalar_one()
+
+
+async def after(
+    db: AsyncConnection, position: int, *, audience: Audience, limit: int, upto: int | None = None
+) -> Sequence[Stored]:
+    """The changes with `position` < seq ≤ `upto`, oldest first: what `audience` may see, and what it may hold.
+
+    Whether each is told as an entry or as a delete is for `gate.told` to say.
+    """
+    query = (
+        select(*STORED)
+        .join(SourceRow, SourceRow.id == EntryRow.source_id)
+        .where(EntryRow.seq > position, gate.in_log(audience))
+        .order_by(EntryRow.seq)
+        .limit(limit)
+    )
+    if upto is not None:
+        query = query.where(EntryRow.seq <= upto)
+    return [to_stored(row) for row in await db.execute(query)]
+
+
+async def last_told(db: AsyncConnection, upto: int) -> int:
+    """The newest change up to `upto` that a live stream may have carried; 0 when there is none."""
+    query = select(func.coalesce(func.max(EntryRow.seq), 0)).where(EntryRow.seq <= upto, EntryRow.quiet.is_(False))
+    return (await db.execute(query)).scalar_one()

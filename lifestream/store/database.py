@@ -1,0 +1,163 @@
+"""Opens the database and hands out transactions: one writer on SQLite, a pool on PostgreSQL.
+
+    async with store.begin(rings=("log",)) as db: ...     # commits at the end, then rings the bells
+    async with store.read() as db: ...                    # one snapshot on SQLite; cannot write there
+
+A write commits with fsync unless it says `durable=False`, which is for claims and the like: what is lost of
+those at a power cut is done again.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+from lifestream.errors import SetupError
+from lifestream.store.bells import Bells
+
+BUSY_MS = 10_000
+READERS = 4
+
+
+class Store:
+    """A database that is open. Close it with `aclose()`."""
+
+    def __init__(self, url: str, sqlite_path: Path | None) -> None:
+        self.url = url
+        self.sqlite_path = sqlite_path
+        self.bells = Bells()
+        if sqlite_path is not None:
+            sqlite_path.parent.mkdir(parents=True, exist_ok=True)
+            target = f"sqlite+aiosqlite:///{sqlite_path}"
+            self._writer = _sqlite_engine(target, writes=True)
+            self._reader = _sqlite_engine(target, writes=False)
+        else:
+            self._writer = self._reader = create_async_engine(
+                url, pool_size=10, max_overflow=10, pool_pre_ping=True, connect_args={"connect_timeout": 10}
+            )
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.sqlite_path is not None
+
+    @property
+    def engine(self) -> AsyncEngine:
+        return self._writer
+
+    @asynccontextmanager
+    async def begin(self, *, rings: Iterable[str] = (), durable: bool = True) -> AsyncIterator[AsyncConnection]:
+        """A transaction that may write. On SQLite it is the only one while it lasts, so keep it short."""
+        async with self._writer.connect() as connection:
+            if durable:
+                async with connection.begin():
+                    yield connection
+            else:
+                async with self._relaxed(connection), connection.begin():
+                    yield connection
+        for name in rings:
+            self.bells.ring(name)
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        async with self._reader.connect() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _relaxed(self, connection: AsyncConnection) -> AsyncIterator[None]:
+        """Commits inside do not wait for the disk. SQLite ignores this PRAGMA inside a transaction, so it goes before.
+
+        In WAL mode NORMAL keeps the order of commits and only leaves out the fsync.
+        """
+        if not self.is_sqlite:  # PostgreSQL's group commit makes it not worth a statement
+            yield
+            return
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        await driver.execute("PRAGMA synchronous = NORMAL")
+        try:
+            yield
+        finally:
+            await driver.execute("PRAGMA synchronous = FULL")
+
+    async def watch(self) -> None:
+        """Rings every bell when another connection or process has written; runs until cancelled.
+
+        SQLite tells through `PRAGMA data_version` (3 µs a call). On PostgreSQL this is the slow net under
+        the wake-ups: nothing waits longer than a second.
+        """
+        if self.sqlite_path is None:
+            while True:
+                await asyncio.sleep(1.0)
+                self.bells.ring_all()
+        connection = sqlite3.connect(self.sqlite_path, isolation_level=None)
+        try:
+            last = None
+            while True:
+                version = connection.execute("PRAGMA data_version").fetchone()
+                if version != last:
+                    last = version
+                    self.bells.ring_all()
+                await asyncio.sleep(0.05)
+        finally:
+            connection.close()
+
+    async def aclose(self) -> None:
+        await self._writer.dispose()
+        if self._reader is not self._writer:
+            await self._reader.dispose()
+
+
+def _sqlite_engine(url: str, *, writes: bool) -> AsyncEngine:
+    engine = create_async_engine(
+        url,
+        poolclass=AsyncAdaptedQueuePool,
+        pool_size=1 if writes else READERS,
+        max_overflow=0,
+        pool_timeout=60,
+        connect_args={"timeout": BUSY_MS / 1000, "cached_statements": 256},
+    )
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def opened(connection: Any, _record: Any) -> None:
+        # We say BEGIN ourselves: the driver's own would be DEFERRED, and a read that turns into a
+        # write in the middle fails at once instead of waiting.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in (
+            "journal_mode = WAL",
+            f"busy_timeout = {BUSY_MS}",
+            "foreign_keys = ON",
+            "synchronous = FULL",
+            "journal_size_limit = 67108864",
+            "cache_size = -8000",
+            "temp_store = MEMORY",
+            "query_only = OFF" if writes else "query_only = ON",
+            "wal_autocheckpoint = 1000" if writes else "wal_autocheckpoint = 0",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begun(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def explain(error: DBAPIError, sqlite_path: Path | None) -> SetupError:
+    """The sentence for a database that cannot be used."""
+    reason = str(error.orig).splitlines()[0] if error.orig else type(error).__name__
+    if sqlite_path is not None:
+        hint = "check that the folder is there, that the disk has room and that you may write to it"
+        return SetupError(f"The database {sqlite_path} cannot be used ({reason}); {hint}.")
+    if isinstance(error, OperationalError):
+        return SetupError(
+            f"The PostgreSQL server does not answer ({reason}); check LIFESTREAM_DATABASE_URL and that it runs."
+        )
+    return SetupError(f"The database answered with an error ({reason}).")

@@ -1,0 +1,49 @@
+"""Due work: rows with a `due_at`, and a claim while somebody works on them. The database is the queue.
+
+A claim is a time, not a lock: whoever dies with one in hand loses it when it ends. Several processes on
+PostgreSQL share the rows without waiting for each other (FOR UPDATE SKIP LOCKED).
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import cast
+
+from sqlalchemy import Table, case, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from lifestream.store.tables import AnyRow, FeedRow, HubDeliveryRow, HubRequestRow, InboxRow, SubscriptionRow
+
+DueTable = type[FeedRow | SubscriptionRow | InboxRow | HubRequestRow | HubDeliveryRow]
+EVERY: tuple[DueTable, ...] = (FeedRow, SubscriptionRow, InboxRow, HubRequestRow, HubDeliveryRow)
+
+
+async def claim(
+    db: AsyncConnection, table: DueTable, *, now: datetime, limit: int, hold: timedelta
+) -> Sequence[AnyRow]:
+    """Takes up to `limit` due rows that nobody holds, the longest due first, for `hold`; returns them whole."""
+    columns = cast(Table, table.__table__).columns
+    key = list(cast(Table, table.__table__).primary_key)[0]
+    due = (
+        select(key)
+        .where(table.due_at <= now, or_(table.claimed_until.is_(None), table.claimed_until <= now))
+        .order_by(table.due_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    query = update(table).where(key.in_(due)).values(claimed_until=now + hold).returning(*columns)
+    rows = (await db.execute(query)).all()
+    return sorted(rows, key=lambda row: (row.due_at, row[0]))
+
+
+async def next_due(db: AsyncConnection, table: DueTable) -> datetime | None:
+    """When the next row is free to be claimed; None when nothing is due at all."""
+    free_at = case((table.claimed_until > table.due_at, table.claimed_until), else_=table.due_at)
+    query = select(func.min(free_at)).where(table.due_at.is_not(None))
+    soonest: datetime | None = (await db.execute(query)).scalar_one()
+    return soonest
+
+
+async def release_all(db: AsyncConnection) -> None:
+    """Ends every claim. For the start of the only server process: whoever held them is dead."""
+    for table in EVERY:
+        await db.execute(update(table).where(table.claimed_until.is_not(None)).values(claimed_until=None))

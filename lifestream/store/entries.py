@@ -1,0 +1,277 @@
+"""Entries: what is known of a source's, writing what was decided, and reading pages of them through the gate."""
+
+import base64
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import ColumnElement, Table, and_, bindparam, insert, or_, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from lifestream.clean.dates import ordered_at
+from lifestream.clean.entries import Identified
+from lifestream.decide import Decision, Delete, Insert, Known, Update
+from lifestream.errors import Gone, InvalidInput, NotFound
+from lifestream.store import changes, gate
+from lifestream.store.filters import condition
+from lifestream.store.rows import STORED, columns, to_stored
+from lifestream.store.tables import EPOCH, MICROSECOND, AnySelect, EntryRow, SourceRow
+from lifestream.types import Audience, Entry, Filter, Source, Stored, Via
+
+MOST_KEYS = 400
+"""How many values go into one IN (...): SQLite takes 32,766 in all, and plans are made per length."""
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """What is stored of the entries that a document speaks of, by identity and by link."""
+
+    by_identity: Mapping[str, Known]
+    by_link: Mapping[str, Known]
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """How many entries came, changed, went; and `living`, by how many there are more now."""
+
+    new: int = 0
+    changed: int = 0
+    deleted: int = 0
+    living: int = 0
+
+    def __add__(self, other: "Recorded") -> "Recorded":
+        return Recorded(
+            self.new + other.new,
+            self.changed + other.changed,
+            self.deleted + other.deleted,
+            self.living + other.living,
+        )
+
+    @property
+    def any(self) -> bool:
+        return bool(self.new or self.changed or self.deleted)
+
+
+async def known(
+    db: AsyncConnection, source_id: int, items: Sequence[Identified], tombstones: Iterable[str]
+) -> Knowledge:
+    """Looks up, within the source only, what `items` and `tombstones` (identities) may mean."""
+    identities = list({item.identity for item in items} | set(tombstones))
+    by_identity: dict[str, Known] = {}
+    for part in _parts(identities):
+        for row in await db.execute(_known_query(source_id, EntryRow.identity.in_(part))):
+            by_identity[row.identity] = _known(row)
+    links = list({item.link_key for item in items if item.link_key and item.identity not in by_identity})
+    by_link: dict[str, Known] = {}
+    for part in _parts(links):
+        for row in await db.execute(_known_query(source_id, EntryRow.link_key.in_(part))):
+            by_link.setdefault(row.link_key, _known(row))
+    return Knowledge(by_identity, by_link)
+
+
+async def record(
+    db: AsyncConnection,
+    source: Source,
+    decisions: Sequence[Decision],
+    cleaned: Mapping[str, Entry],
+    *,
+    now: datetime,
+    via: Via,
+    quiet: bool,
+) -> Recorded:
+    """Writes what was decided, and gives each change its number. `cleaned` is by identity.
+
+    A document has its newest entry first; it is written from its end, so that the newest gets the highest number.
+    """
+    inserts = [one for one in reversed(decisions) if isinstance(one, Insert)]
+    updates = [one for one in reversed(decisions) if isinstance(one, Update)]
+    deletes = [one for one in decisions if isinstance(one, Delete)]
+    count = len(inserts) + len(updates) + len(deletes)
+    if not count:
+        return Recorded()
+    numbers = iter(await changes.number(db, count, now))
+    public = source.visibility == "public"
+    if inserts:
+        rows = []
+        for one in inserts:
+            row = _new_row(source.id, cleaned[one.item.identity], next(numbers), now, quiet=quiet, exposed=public)
+            rows.append(row | _identity(one.item) | {"first_via": via})
+        await db.execute(insert(EntryRow), rows)
+    for change in updates:
+        values = columns(cleaned[change.item.identity]) | _identity(change.item)
+        values |= {"churn": change.churn, "deleted_by": ""}
+        await _write(db, EntryRow.id == change.known.id, next(numbers), public, values)
+    for gone in deletes:
+        await _write(db, EntryRow.id == gone.known.id, next(numbers), public, _scrubbed("source"))
+    revived = sum(1 for one in updates if one.known.deleted_by)
+    return Recorded(len(inserts), len(updates), len(deletes), len(inserts) + revived - len(deletes))
+
+
+async def add(db: AsyncConnection, source: Source, entry: Entry, *, now: datetime) -> str:
+    """Writes an entry made here, in a local source; returns its id."""
+    numbers = await changes.number(db, 1, now)
+    public = source.visibility == "public"
+    row = _new_row(source.id, entry, numbers[0], now, quiet=False, exposed=public)
+    row |= {"identity": secrets.token_hex(16), "first_via": "post"}
+    await db.execute(insert(EntryRow), [row])
+    return str(row["public_id"])
+
+
+async def edit(db: AsyncConnection, stored: Stored, entry: Entry, *, now: datetime) -> None:
+    numbers = await changes.number(db, 1, now)
+    public = stored.source.visibility == "public"
+    await _write(db, EntryRow.public_id == stored.id, numbers[0], public, columns(entry))
+
+
+async def remove(db: AsyncConnection, stored: Stored, *, now: datetime) -> None:
+    """The owner deletes an entry: its words go, a tombstone stays, and it does not come back."""
+    numbers = await changes.number(db, 1, now)
+    await _write(db, EntryRow.public_id == stored.id, numbers[0], False, _scrubbed("owner"))
+
+
+async def renumber_source(db: AsyncConnection, source_id: int, *, now: datetime, values: dict[str, Any]) -> int:
+    """Gives each living entry of a source a new number, with `values`; returns how many there were."""
+    living = select(EntryRow.id).where(EntryRow.source_id == source_id, EntryRow.deleted_by == "")
+    ids = list((await db.execute(living.order_by(EntryRow.seq))).scalars())
+    if not ids:
+        return 0
+    numbers = await changes.number(db, len(ids), now)
+    table = cast(Table, EntryRow.__table__)
+    change = update(table).where(table.c.id == bindparam("row")).values(seq=bindparam("number"), **values)
+    await db.execute(change, [{"row": row, "number": seq} for row, seq in zip(ids, numbers, strict=True)])
+    return len(ids)
+
+
+def gone_with_source() -> dict[str, Any]:
+    """For `renumber_source`: the entries go because their source does."""
+    return _scrubbed("owner") | {"quiet": False}
+
+
+async def one(db: AsyncConnection, public_id: str, *, audience: Audience) -> Stored:
+    """The entry. Raises NotFound, also for what `audience` may not see; Gone for a deleted one."""
+    query = _joined(select(*STORED)).where(EntryRow.public_id == public_id, gate.readable(audience))
+    row = (await db.execute(query)).one_or_none()
+    if row is None or (row.deleted_by and audience == "public" and not row.exposed):
+        raise NotFound("There is no entry with this address.")
+    if row.deleted_by:
+        raise Gone("This entry was deleted.")
+    return to_stored(row)
+
+
+async def page(
+    db: AsyncConnection, *, audience: Audience, wanted: Filter, before: str = "", limit: int
+) -> tuple[list[Stored], str | None]:
+    """Living entries, newest first, that come after the cursor `before`; and the cursor for more, or None."""
+    query = (
+        _joined(select(*STORED))
+        .where(EntryRow.deleted_by == "", gate.readable(audience), condition(wanted))
+        .order_by(EntryRow.ordered_at.desc(), EntryRow.id.desc())
+        .limit(limit + 1)
+    )
+    if before:
+        query = query.where(_older_than(before))
+    rows = (await db.execute(query)).all()
+    found = [to_stored(row) for row in rows[:limit]]
+    return found, _cursor(rows[limit - 1]) if len(rows) > limit else None
+
+
+async def tombstones(
+    db: AsyncConnection, *, wanted: Filter, since: datetime, limit: int
+) -> Sequence[tuple[str, datetime]]:
+    """Entries that the public stream held and that went since then: (id, when), newest first."""
+    oldest = (since - EPOCH) // MICROSECOND
+    query = (
+        select(EntryRow.public_id, EntryRow.seq)
+        .join(SourceRow, SourceRow.id == EntryRow.source_id)
+        .where(EntryRow.exposed, EntryRow.seq >= oldest)
+        .where(or_(EntryRow.deleted_by != "", SourceRow.visibility != "public"))
+        .order_by(EntryRow.seq.desc())
+        .limit(limit)
+    )
+    if wanted.source:
+        query = query.where(SourceRow.slug == wanted.source)
+    return [(row.public_id, EPOCH + row.seq * MICROSECOND) for row in await db.execute(query)]
+
+
+def _joined(query: AnySelect) -> AnySelect:
+    return query.select_from(EntryRow).join(SourceRow, SourceRow.id == EntryRow.source_id)
+
+
+def _new_row(source_id: int, entry: Entry, seq: int, now: datetime, *, quiet: bool, exposed: bool) -> dict[str, Any]:
+    return columns(entry) | {
+        "public_id": new_id(),
+        "source_id": source_id,
+        "seq": seq,
+        "first_seq": seq,
+        "quiet": quiet,
+        "exposed": exposed,
+        "received": now,
+        "ordered_at": ordered_at(entry.published, now),
+    }
+
+
+def new_id() -> str:
+    """An id that says nothing of how many there are (security: enumerable ids leak private ones)."""
+    return base64.b32encode(secrets.token_bytes(10)).decode().lower()
+
+
+async def _write(
+    db: AsyncConnection, which: ColumnElement[bool], seq: int, exposed: bool, values: dict[str, Any]
+) -> None:
+    """Changes one entry. Whatever its arrival was, a later change is never quiet; once exposed, always exposed."""
+    values = values | {"seq": seq, "quiet": False}
+    if exposed:
+        values["exposed"] = True
+    await db.execute(update(EntryRow).where(which).values(values))
+
+
+def _identity(item: Identified) -> dict[str, str]:
+    return {
+        "identity": item.identity,
+        "digest": item.digest,
+        "link_key": item.link_key,
+        "title_key": item.title_key,
+    }
+
+
+def _scrubbed(by: str) -> dict[str, Any]:
+    """A tombstone keeps who it was and how it is recognised, and none of its words."""
+    empty = columns(Entry()) | {"deleted_by": by}
+    for kept in ("kind", "verb", "published", "published_offset", "updated"):
+        empty.pop(kept)
+    return empty
+
+
+def _known_query(source_id: int, which: ColumnElement[bool]) -> AnySelect:
+    return select(
+        EntryRow.id, EntryRow.identity, EntryRow.digest, EntryRow.link_key, EntryRow.title_key,
+        EntryRow.published, EntryRow.updated, EntryRow.deleted_by, EntryRow.churn,
+    ).where(EntryRow.source_id == source_id, which)  # fmt: skip
+
+
+def _known(row: Any) -> Known:
+    return Known(**row._mapping)
+
+
+def _parts(values: list[str]) -> Iterable[list[str]]:
+    return (values[start : start + MOST_KEYS] for start in range(0, len(values), MOST_KEYS))
+
+
+def _cursor(row: Any) -> str:
+    moment = (row.ordered_at - EPOCH) // MICROSECOND
+    return base64.urlsafe_b64encode(f"{moment}.{row.row_id}".encode()).decode().rstrip("=")
+
+
+def _older_than(cursor: str) -> ColumnElement[bool]:
+    try:
+        text = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)).decode("ascii")
+        moment, row_id = (int(part) for part in text.split("."))
+        ordered = EPOCH + moment * MICROSECOND
+    except (ValueError, OverflowError):
+        raise InvalidInput("The cursor `before` is not one that this site gave out.") from None
+    if abs(row_id) >= 2**63:
+        raise InvalidInput("The cursor `before` is not one that this site gave out.")
+    older = tuple_(EntryRow.ordered_at, EntryRow.id) < tuple_(ordered, row_id)
+    return and_(EntryRow.ordered_at <= ordered, older)

@@ -1,0 +1,160 @@
+"""Documents that are looked at: asking for a look, claiming one, and what came of it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from lifestream.protocol.hub import address_key
+from lifestream.protocol.pacing import Pace
+from lifestream.store import due
+from lifestream.store.tables import AnyRow, FeedRow, HubSubscriberRow, InboxRow, SourceRow, SubscriptionRow
+
+LOOK_HOLD = timedelta(seconds=90)
+"""Longer than the client's deadline and the parser's together."""
+
+
+@dataclass(frozen=True, slots=True)
+class DueFeed:
+    """A feed to look at now. `asked` is what this look will have answered."""
+
+    id: int
+    url: str
+    self_url: str
+    discovered: bool
+    etag: str
+    last_modified: str
+    body_digest: str
+    has_document: bool
+    failures: int
+    interval: int
+    asked: int
+    via: str
+    pace: Pace
+
+
+async def ensure(db: AsyncConnection, url: str, now: datetime, *, discovered: bool = False) -> int:
+    """The row for `url`, made if it is not there; due at once."""
+    key = address_key(url)
+    found = (await db.execute(select(FeedRow.id).where(FeedRow.url_key == key))).scalar_one_or_none()
+    if found is not None:
+        await db.execute(update(FeedRow).where(FeedRow.id == found).values(due_at=now))
+        return found
+    values = {"url": url, "url_key": key, "discovered": discovered, "pace_at": now, "due_at": now}
+    row = await db.execute(insert(FeedRow).values(values).returning(FeedRow.id))
+    return int(row.scalar_one())
+
+
+async def ask(db: AsyncConnection, asked: Mapping[int, tuple[int, str]], now: datetime) -> None:
+    """Asks for looks: feed -> (how often, via). All that is asked before a look begins is answered by that one."""
+    query = (
+        select(FeedRow, SourceRow.state)
+        .outerjoin(SourceRow, SourceRow.feed_id == FeedRow.id)
+        .where(FeedRow.id.in_(asked))
+        .with_only_columns(FeedRow.id, *_PACE, FeedRow.due_at, FeedRow.poll_at, SourceRow.state)
+    )
+    for row in (await db.execute(query)).all():
+        count, via = asked[row.id]
+        soonest = _pace(row).next_at(now)
+        due_at = None if row.state == "paused" else min(row.due_at or soonest, soonest)
+        await db.execute(
+            update(FeedRow)
+            .where(FeedRow.id == row.id)
+            .values(asked=FeedRow.asked + count, asked_via=via, due_at=due_at)
+        )
+
+
+async def claim(db: AsyncConnection, now: datetime, limit: int) -> list[DueFeed]:
+    rows = await due.claim(db, FeedRow, now=now, limit=limit, hold=LOOK_HOLD)
+    return [_due_feed(row) for row in rows]
+
+
+async def finish(
+    db: AsyncConnection, feed: DueFeed, now: datetime, *, found: bool, poll_at: datetime | None, **changed: Any
+) -> None:
+    """Ends the look: what was asked since it began makes the feed due again, when its bucket allows.
+
+    `found`: the look saw something that was not there before, which resets the bucket's gap.
+    """
+    pace = feed.pace.found(now, found)
+    row = (
+        await db.execute(
+            select(FeedRow.asked, FeedRow.due_at, SourceRow.state)
+            .outerjoin(SourceRow, SourceRow.feed_id == FeedRow.id)
+            .where(FeedRow.id == feed.id)
+        )
+    ).one_or_none()
+    if row is None:
+        return
+    due_at = pace.next_at(now) if row.asked > feed.asked else poll_at
+    if row.state == "paused":
+        due_at = None
+    await db.execute(
+        update(FeedRow)
+        .where(FeedRow.id == feed.id)
+        .values(
+            looked=feed.asked,
+            due_at=due_at,
+            poll_at=poll_at,
+            claimed_until=None,
+            pace_tokens=pace.tokens,
+            pace_at=pace.at,
+            pace_gap=pace.gap,
+            pace_last=pace.last,
+            **changed,
+        )
+    )
+
+
+async def matching(db: AsyncConnection, urls: Iterable[str]) -> Sequence[AnyRow]:
+    """Feeds with any of these addresses: as added, as fetched or as the feed names itself; with who may know of them.
+
+    Rows of (id, url_key, self_key, added_key, visibility); visibility is None for a feed without a source.
+    """
+    keys = {address_key(url) for url in urls}
+    query = (
+        select(FeedRow.id, FeedRow.url_key, FeedRow.self_key, SourceRow.added_key, SourceRow.visibility)
+        .outerjoin(SourceRow, SourceRow.feed_id == FeedRow.id)
+        .where(or_(FeedRow.url_key.in_(keys), FeedRow.self_key.in_(keys), SourceRow.added_key.in_(keys)))
+    )
+    return (await db.execute(query)).all()
+
+
+async def drop_if_unused(db: AsyncConnection, feed_id: int) -> None:
+    """Removes a feed that has no source, no subscription of ours, no subscriber and nothing in the inbox."""
+    key = select(FeedRow.url_key).where(FeedRow.id == feed_id).scalar_subquery()
+    used = (
+        select(SourceRow.feed_id).where(SourceRow.feed_id == feed_id).exists(),
+        select(SubscriptionRow.id).where(SubscriptionRow.feed_id == feed_id).exists(),
+        select(InboxRow.id).where(InboxRow.feed_id == feed_id).exists(),
+        select(HubSubscriberRow.id).where(HubSubscriberRow.topic_key == key).exists(),
+    )
+    await db.execute(delete(FeedRow).where(FeedRow.id == feed_id, ~or_(*used)))
+
+
+_PACE = (FeedRow.pace_tokens, FeedRow.pace_at, FeedRow.pace_gap, FeedRow.pace_last)
+
+
+def _pace(row: AnyRow) -> Pace:
+    return Pace(tokens=row.pace_tokens, at=row.pace_at, gap=row.pace_gap, last=row.pace_last)
+
+
+def _due_feed(row: AnyRow) -> DueFeed:
+    return DueFeed(
+        id=row.id,
+        url=row.url,
+        self_url=row.self_url,
+        discovered=row.discovered,
+        etag=row.etag,
+        last_modified=row.last_modified,
+        body_digest=row.body_digest,
+        has_document=row.first_document_at is not None,
+        failures=row.failures,
+        interval=row.interval,
+        asked=row.asked,
+        via=row.asked_via if row.asked > row.looked else "poll",
+        pace=_pace(row).started(row.claimed_until - LOOK_HOLD),
+    )

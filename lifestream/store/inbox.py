@@ -1,0 +1,113 @@
+"""The durable inbox: what arrives is on disk before it is acknowledged.
+
+`Inbox.put` returns once the notification is committed. Notifications that arrive while one commit is on its
+way share the next one (group commit), so that fsync for each is not what each has to wait for.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, insert, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from lifestream.store import bells, due, feeds
+from lifestream.store.database import Store
+from lifestream.store.tables import AnyRow, InboxRow
+from lifestream.types import Via
+
+HOLD = timedelta(seconds=60)
+MOST_IN_ONE_COMMIT = 500
+MOST_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class LookAt:
+    """Something may be new there: a ping, an unsigned push, an owner's wish."""
+
+    feed_id: int
+    via: Via
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document pushed to us whose signature is right."""
+
+    feed_id: int
+    body: bytes
+    media_type: str
+
+
+Notification = LookAt | Document
+
+
+class Inbox:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._waiting: list[tuple[Notification, asyncio.Future[None]]] = []
+        self._writer: asyncio.Task[None] | None = None
+
+    async def put(self, notification: Notification) -> None:
+        """Returns when it is on disk; raises what the database raised when it is not."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((notification, done))
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._write_waiting())
+        await done
+
+    async def _write_waiting(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting[:MOST_IN_ONE_COMMIT], self._waiting[MOST_IN_ONE_COMMIT:]
+            try:
+                await self._commit([notification for notification, _ in batch])
+            except Exception as error:
+                for _, done in batch:
+                    if not done.done():
+                        done.set_exception(error)
+            else:
+                for _, done in batch:
+                    if not done.done():
+                        done.set_result(None)
+
+    async def _commit(self, notifications: Sequence[Notification]) -> None:
+        now = datetime.now(UTC)
+        documents = [one for one in notifications if isinstance(one, Document)]
+        looks = [one for one in notifications if isinstance(one, LookAt)]
+        rings = [bells.INBOX] * bool(documents) + [bells.FEEDS] * bool(looks)
+        async with self._store.begin(rings=rings) as db:
+            if documents:
+                await db.execute(insert(InboxRow), [_row(one, now) for one in documents])
+            if looks:
+                counts = Counter(look.feed_id for look in looks)
+                vias = {look.feed_id: look.via for look in looks}
+                await feeds.ask(db, {feed_id: (counts[feed_id], vias[feed_id]) for feed_id in counts}, now)
+
+
+async def claim(db: AsyncConnection, now: datetime, limit: int) -> Sequence[AnyRow]:
+    return await due.claim(db, InboxRow, now=now, limit=limit, hold=HOLD)
+
+
+async def done(db: AsyncConnection, ids: Sequence[int]) -> None:
+    await db.execute(delete(InboxRow).where(InboxRow.id.in_(ids)))
+
+
+async def again(db: AsyncConnection, row_id: int, at: datetime) -> None:
+    """Puts a document back that could not be worked off."""
+    await db.execute(
+        update(InboxRow)
+        .where(InboxRow.id == row_id)
+        .values(due_at=at, attempts=InboxRow.attempts + 1, claimed_until=None)
+    )
+
+
+def _row(document: Document, now: datetime) -> dict[str, Any]:
+    return {
+        "feed_id": document.feed_id,
+        "body": document.body,
+        "media_type": document.media_type,
+        "received_at": now,
+        "due_at": now,
+    }

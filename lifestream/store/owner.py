@@ -1,0 +1,111 @@
+"""The owner's keys: password, sessions, API tokens; and single facts that have to outlive a restart."""
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from lifestream.errors import Conflict, InvalidInput, NotFound
+from lifestream.store.tables import FactRow, SessionRow, TokenRow
+
+SCOPES = ("read", "scrobble", "write", "owner")
+SESSION_LASTS = timedelta(days=60)
+PASSWORD = "password_hash"
+SETUP = "setup_digest"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    name: str
+    scope: str
+    created_at: datetime
+    last_used: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    digest: str
+    csrf: str
+
+
+def digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+async def fact(db: AsyncConnection, name: str) -> str | None:
+    return (await db.execute(select(FactRow.value).where(FactRow.name == name))).scalar_one_or_none()
+
+
+async def set_fact(db: AsyncConnection, name: str, value: str) -> None:
+    dialect = postgresql if db.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(FactRow).values(name=name, value=value)
+    await db.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"value": value}))
+
+
+async def drop_fact(db: AsyncConnection, name: str) -> bool:
+    return (await db.execute(delete(FactRow).where(FactRow.name == name))).rowcount > 0
+
+
+async def create_token(db: AsyncConnection, name: str, scope: str, now: datetime) -> str:
+    """Makes a token and returns it; it is not kept, only its digest is."""
+    if scope not in SCOPES:
+        raise InvalidInput(f"“{scope}” is no scope; the scopes are {', '.join(SCOPES)}.")
+    if not name.strip() or len(name) > 100:
+        raise InvalidInput("A token needs a name of at most 100 characters.")
+    token = "ls_" + secrets.token_urlsafe(32)
+    try:
+        await db.execute(
+            insert(TokenRow).values(name=name, digest=digest(token), scope=scope, created_at=now, last_used=None)
+        )
+    except IntegrityError:
+        raise Conflict(f"There is a token “{name}” already; revoke it first or take another name.") from None
+    return token
+
+
+async def tokens(db: AsyncConnection) -> Sequence[Token]:
+    rows = await db.execute(select(TokenRow.name, TokenRow.scope, TokenRow.created_at, TokenRow.last_used))
+    return [Token(row.name, row.scope, row.created_at, row.last_used) for row in rows]
+
+
+async def revoke_token(db: AsyncConnection, name: str) -> None:
+    if not (await db.execute(delete(TokenRow).where(TokenRow.name == name))).rowcount:
+        raise NotFound(f"There is no token “{name}”.")
+
+
+async def token_scope(db: AsyncConnection, token: str) -> str | None:
+    return (await db.execute(select(TokenRow.scope).where(TokenRow.digest == digest(token)))).scalar_one_or_none()
+
+
+async def token_used(db: AsyncConnection, token: str, now: datetime) -> None:
+    await db.execute(update(TokenRow).where(TokenRow.digest == digest(token)).values(last_used=now))
+
+
+async def open_session(db: AsyncConnection, now: datetime) -> str:
+    """Signs the owner in; returns the cookie's value. Old sessions that ended are swept on the way."""
+    cookie = secrets.token_urlsafe(32)
+    await db.execute(delete(SessionRow).where(SessionRow.expires_at <= now))
+    values = {"digest": digest(cookie), "csrf": secrets.token_urlsafe(24), "created_at": now}
+    await db.execute(insert(SessionRow).values(values | {"expires_at": now + SESSION_LASTS}))
+    return cookie
+
+
+async def session(db: AsyncConnection, cookie: str, now: datetime) -> Session | None:
+    query = select(SessionRow.digest, SessionRow.csrf).where(
+        SessionRow.digest == digest(cookie), SessionRow.expires_at > now
+    )
+    row = (await db.execute(query)).one_or_none()
+    return None if row is None else Session(row.digest, row.csrf)
+
+
+async def close_session(db: AsyncConnection, session_digest: str) -> None:
+    await db.execute(delete(SessionRow).where(SessionRow.digest == session_digest))
+
+
+async def close_all_sessions(db: AsyncConnection) -> None:
+    await db.execute(delete(SessionRow))

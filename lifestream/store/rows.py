@@ -1,0 +1,84 @@
+"""Rows of `entries` and the values they stand for."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+from lifestream.store.tables import AnyRow, EntryRow, SourceRow
+from lifestream.types import Author, Entry, Location, Media, SourceName, Stored
+
+STORED = (
+    EntryRow.public_id, EntryRow.seq, EntryRow.first_seq, EntryRow.quiet, EntryRow.exposed, EntryRow.deleted_by,
+    EntryRow.kind, EntryRow.verb, EntryRow.title, EntryRow.url, EntryRow.content_html, EntryRow.summary,
+    EntryRow.author, EntryRow.published, EntryRow.published_offset, EntryRow.updated, EntryRow.received,
+    EntryRow.ordered_at, EntryRow.tags, EntryRow.media, EntryRow.lat, EntryRow.lon, EntryRow.place,
+    EntryRow.in_reply_to, EntryRow.language, EntryRow.data, EntryRow.id.label("row_id"),
+    SourceRow.slug, SourceRow.title.label("source_title"), SourceRow.site_url, SourceRow.visibility,
+)  # fmt: skip
+"""What a query of entries joined to their sources selects, for `to_stored`."""
+
+TEXT_FIELDS = ("kind", "verb", "title", "url", "content_html", "summary", "updated", "in_reply_to", "language")
+
+
+def to_stored(row: AnyRow) -> Stored:
+    deleted = bool(row.deleted_by)
+    return Stored(
+        id=row.public_id,
+        seq=row.seq,
+        first_seq=row.first_seq,
+        source=SourceName(row.slug, row.source_title or row.slug, row.site_url, row.visibility),
+        entry=Entry(kind=row.kind) if deleted else _entry(row),
+        received=row.received,
+        ordered_at=row.ordered_at,
+        quiet=row.quiet,
+        exposed=row.exposed,
+        deleted=deleted,
+    )
+
+
+def columns(entry: Entry) -> dict[str, Any]:
+    """The columns that hold `entry`, ready to insert or update."""
+    return {name: getattr(entry, name) for name in TEXT_FIELDS} | {
+        "author": _author_dict(entry.author),
+        "published": entry.published,
+        "published_offset": _offset(entry.published),
+        "tags": list(entry.tags),
+        "media": [_media_dict(one) for one in entry.media],
+        "lat": entry.location.lat if entry.location else None,
+        "lon": entry.location.lon if entry.location else None,
+        "place": entry.location.name if entry.location else "",
+        "data": dict(entry.data),
+    }
+
+
+def _entry(row: AnyRow) -> Entry:
+    return Entry(
+        **{name: getattr(row, name) for name in TEXT_FIELDS},
+        author=Author(**row.author) if row.author else None,
+        published=_at_offset(row.published, row.published_offset),
+        tags=tuple(row.tags),
+        media=tuple(Media(**one) for one in row.media),
+        location=None if row.lat is None or row.lon is None else Location(row.lat, row.lon, row.place),
+        data=row.data,
+    )
+
+
+def _author_dict(author: Author | None) -> dict[str, str] | None:
+    return None if author is None else {"name": author.name, "url": author.url, "photo": author.photo}
+
+
+def _media_dict(media: Media) -> dict[str, Any]:
+    return {name: getattr(media, name) for name in ("type", "url", "width", "height", "alt", "thumbnail")}
+
+
+def _offset(moment: datetime | None) -> int:
+    offset = moment.utcoffset() if moment else None
+    return int(offset.total_seconds() // 60) if offset else 0
+
+
+def _at_offset(moment: datetime | None, minutes: int) -> datetime | None:
+    if moment is None or not minutes:
+        return moment
+    try:
+        return moment.astimezone(timezone(timedelta(minutes=minutes)))
+    except (OverflowError, ValueError):  # the first or last hours of the calendar
+        return moment.astimezone(UTC)

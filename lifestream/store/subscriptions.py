@@ -1,0 +1,98 @@
+"""Our subscriptions at other people's hubs: asking, being verified, leases, leaving."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from lifestream.store import due
+from lifestream.store.tables import AnyRow, FeedRow, SourceRow, SubscriptionRow
+
+HOLD = timedelta(seconds=90)
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """`asking` is what the hub was last asked and has not verified: "subscribe", "unsubscribe" or ""."""
+
+    id: int
+    feed_id: int
+    hub_url: str
+    topic: str
+    token: str
+    secret: str
+    state: str
+    asking: str
+    expires_at: datetime | None
+    attempts: int
+
+    @property
+    def wanted(self) -> bool:
+        return self.state in ("pending", "active", "denied")
+
+
+async def of_feed(db: AsyncConnection, feed_id: int) -> list[Subscription]:
+    rows = await db.execute(_query().where(SubscriptionRow.feed_id == feed_id, SubscriptionRow.state != "ended"))
+    return [_subscription(row) for row in rows]
+
+
+async def by_token(db: AsyncConnection, token: str) -> Subscription | None:
+    row = (await db.execute(_query().where(SubscriptionRow.token == token))).one_or_none()
+    return None if row is None else _subscription(row)
+
+
+async def add(
+    db: AsyncConnection, *, feed_id: int, hub_url: str, topic: str, token: str, secret: str, now: datetime
+) -> None:
+    """A subscription that is to be asked for at once; committed before the hub is asked, which may verify first."""
+    values = {
+        "feed_id": feed_id, "hub_url": hub_url, "topic": topic, "token": token, "secret": secret, "due_at": now,
+    }  # fmt: skip
+    await db.execute(insert(SubscriptionRow).values(values))
+
+
+async def leave(db: AsyncConnection, subscription_id: int, now: datetime) -> None:
+    """It is no longer wanted: the hub is to be told."""
+    values = {"state": "leaving", "asking": "unsubscribe", "due_at": now, "attempts": 0}
+    await change(db, subscription_id, **values)
+
+
+async def change(db: AsyncConnection, subscription_id: int, **values: Any) -> None:
+    await db.execute(update(SubscriptionRow).where(SubscriptionRow.id == subscription_id).values(values))
+
+
+async def claim(db: AsyncConnection, now: datetime, limit: int) -> list[Subscription]:
+    rows = await due.claim(db, SubscriptionRow, now=now, limit=limit, hold=HOLD)
+    return [_subscription(row) for row in rows]
+
+
+async def waiting_sources(db: AsyncConnection, before: datetime) -> Sequence[AnyRow]:
+    """Sources still `pending` although their document is here and the hub had since `before` to verify: (id, slug)."""
+    query = (
+        select(SourceRow.id, SourceRow.slug)
+        .join(FeedRow, FeedRow.id == SourceRow.feed_id)
+        .where(SourceRow.state == "pending", FeedRow.first_document_at <= before)
+    )
+    return (await db.execute(query)).all()
+
+
+def _query() -> Any:
+    return select(*SubscriptionRow.__table__.columns)
+
+
+def _subscription(row: AnyRow) -> Subscription:
+    return Subscription(
+        id=row.id,
+        feed_id=row.feed_id,
+        hub_url=row.hub_url,
+        topic=row.topic,
+        token=row.token,
+        secret=row.secret,
+        state=row.state,
+        asking=row.asking,
+        expires_at=row.expires_at,
+        attempts=row.attempts,
+    )

@@ -1,0 +1,341 @@
+"""The tables, as docs/schema.md explains them. The migrations make them; a test compares the two.
+
+Times are whole microseconds since 1970 in UTC: one form on SQLite and PostgreSQL, that sorts, and that the
+log's numbers share. JSON is kept as text for the same reason.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeAlias
+
+import orjson
+from sqlalchemy import (
+    BigInteger,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Row,
+    Select,
+    String,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+AnyRow: TypeAlias = Row[*tuple[Any, ...]]
+AnySelect: TypeAlias = Select[*tuple[Any, ...]]
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+class Instant(TypeDecorator[datetime]):
+    """A moment: aware in Python, microseconds since 1970 in the database."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        return None if value is None else (value - EPOCH) // MICROSECOND
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else EPOCH + value * MICROSECOND
+
+
+class Json(TypeDecorator[Any]):
+    """A JSON value kept as text."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        return None if value is None else orjson.dumps(value).decode()
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        return None if value is None else orjson.loads(value)
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {datetime: Instant, dict[str, Any]: Json, list[Any]: Json, int: BigInteger, str: Text}
+
+
+# SQLite numbers rows by itself only in a column that is exactly INTEGER.
+Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+class FeedRow(Base):
+    """A document that is looked at: its address, how to ask again, and when. "Look at this" is a due row here.
+
+    `asked` counts what asked for a look, `looked` how much of that has been answered; a look that begins with
+    asked = 7 and ends with asked = 9 is followed by exactly one more. The four `pace_` columns are the
+    contract's bucket. A feed without a source is one that strangers subscribe to at our hub.
+    """
+
+    __tablename__ = "feeds"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    url: Mapped[str]
+    url_key: Mapped[str] = mapped_column(unique=True)
+    """The address without what two spellings of it may differ in: what pings and subscriptions are matched by."""
+    self_url: Mapped[str] = mapped_column(default="")
+    self_key: Mapped[str] = mapped_column(default="", index=True)
+    discovered: Mapped[bool] = mapped_column(default=False)
+    etag: Mapped[str] = mapped_column(default="")
+    last_modified: Mapped[str] = mapped_column(default="")
+    body_digest: Mapped[str] = mapped_column(default="")
+    first_document_at: Mapped[datetime | None]
+    fetched_at: Mapped[datetime | None]
+    failures: Mapped[int] = mapped_column(default=0)
+    interval: Mapped[int] = mapped_column(default=0)
+    poll_at: Mapped[datetime | None]
+    due_at: Mapped[datetime | None] = mapped_column(index=True)
+    claimed_until: Mapped[datetime | None]
+    asked: Mapped[int] = mapped_column(default=0)
+    looked: Mapped[int] = mapped_column(default=0)
+    asked_via: Mapped[str] = mapped_column(default="")
+    pace_tokens: Mapped[float] = mapped_column(default=10.0)
+    pace_at: Mapped[datetime]
+    pace_gap: Mapped[float] = mapped_column(default=0.0)
+    pace_last: Mapped[datetime | None]
+
+
+class SourceRow(Base):
+    """Where entries come from: a feed, or this machine itself (`feed_id` is null)."""
+
+    __tablename__ = "sources"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    slug: Mapped[str] = mapped_column(unique=True)
+    title: Mapped[str] = mapped_column(default="")
+    title_given: Mapped[bool] = mapped_column(default=False)
+    """The owner named it, so the document's own title does not rename it."""
+    url: Mapped[str]
+    added_key: Mapped[str] = mapped_column(default="", index=True)
+    """The address that was added, in the form pings are matched by."""
+    site_url: Mapped[str] = mapped_column(default="")
+    feed_id: Mapped[int | None] = mapped_column(ForeignKey("feeds.id"), unique=True)
+    kind: Mapped[str] = mapped_column(default="")
+    visibility: Mapped[str] = mapped_column(default="public")
+    state: Mapped[str] = mapped_column(default="pending")
+    delivery: Mapped[str] = mapped_column(default="polling")
+    hub_choice: Mapped[str] = mapped_column(default="auto")
+    hub_url: Mapped[str] = mapped_column(default="")
+    last_push: Mapped[datetime | None]
+    last_entry: Mapped[datetime | None]
+    last_error: Mapped[str] = mapped_column(default="")
+    entry_count: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime]
+    removed: Mapped[bool] = mapped_column(default=False)
+    """Removed by the owner; the row stays for its entries' tombstones, under a slug nobody can have."""
+
+
+class SubscriptionRow(Base):
+    """Ours at somebody's hub. The secret and the lease stay good until a renewal is verified (WebSub 5.1).
+
+    `asking` is what the hub was last asked and has not verified: "subscribe", "unsubscribe" or nothing.
+    """
+
+    __tablename__ = "subscriptions"
+    __table_args__ = (Index("ix_subscriptions_due_at", "due_at"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    feed_id: Mapped[int] = mapped_column(ForeignKey("feeds.id"), index=True)
+    hub_url: Mapped[str]
+    topic: Mapped[str]
+    token: Mapped[str] = mapped_column(unique=True)
+    secret: Mapped[str]
+    state: Mapped[str] = mapped_column(default="pending")
+    """pending, active, denied, leaving, ended"""
+    asking: Mapped[str] = mapped_column(default="subscribe")
+    asked_at: Mapped[datetime | None]
+    verified_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime | None]
+    due_at: Mapped[datetime | None]
+    claimed_until: Mapped[datetime | None]
+    attempts: Mapped[int] = mapped_column(default=0)
+    last_error: Mapped[str] = mapped_column(default="")
+
+
+class InboxRow(Base):
+    """A document that was pushed to us and acknowledged, and is not worked off yet."""
+
+    __tablename__ = "inbox"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    feed_id: Mapped[int] = mapped_column(ForeignKey("feeds.id"))
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    media_type: Mapped[str]
+    received_at: Mapped[datetime]
+    due_at: Mapped[datetime] = mapped_column(index=True)
+    attempts: Mapped[int] = mapped_column(default=0)
+    claimed_until: Mapped[datetime | None]
+
+
+class EntryRow(Base):
+    """An entry, and its latest place in the log of changes (`seq`). Deleted ones stay as tombstones."""
+
+    __tablename__ = "entries"
+    __table_args__ = (
+        UniqueConstraint("source_id", "identity"),
+        Index("ix_entries_ordered_at", "ordered_at", "id"),
+        Index("ix_entries_source_ordered", "source_id", "ordered_at", "id"),
+        Index("ix_entries_source_link", "source_id", "link_key"),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    public_id: Mapped[str] = mapped_column(unique=True)
+    source_id: Mapped[int] = mapped_column(ForeignKey("sources.id"))
+    identity: Mapped[str] = mapped_column(String(64))
+    link_key: Mapped[str] = mapped_column(String(64), default="")
+    title_key: Mapped[str] = mapped_column(String(64), default="")
+    digest: Mapped[str] = mapped_column(String(64), default="")
+    churn: Mapped[int] = mapped_column(default=0)
+    seq: Mapped[int] = mapped_column(unique=True)
+    first_seq: Mapped[int]
+    quiet: Mapped[bool] = mapped_column(default=False)
+    exposed: Mapped[bool] = mapped_column(default=True)
+    deleted_by: Mapped[str] = mapped_column(default="")
+    """Nobody (""), its "source" or the "owner"."""
+    kind: Mapped[str]
+    verb: Mapped[str] = mapped_column(default="post")
+    title: Mapped[str | None]
+    url: Mapped[str | None]
+    content_html: Mapped[str] = mapped_column(default="")
+    summary: Mapped[str] = mapped_column(default="")
+    author: Mapped[dict[str, Any] | None]
+    published: Mapped[datetime | None]
+    published_offset: Mapped[int] = mapped_column(default=0)
+    """Minutes east of UTC that the publisher wrote."""
+    updated: Mapped[datetime | None]
+    received: Mapped[datetime]
+    ordered_at: Mapped[datetime]
+    tags: Mapped[list[Any]]
+    media: Mapped[list[Any]]
+    lat: Mapped[float | None]
+    lon: Mapped[float | None]
+    place: Mapped[str] = mapped_column(default="")
+    in_reply_to: Mapped[str] = mapped_column(default="")
+    language: Mapped[str] = mapped_column(default="")
+    data: Mapped[dict[str, Any]]
+    first_via: Mapped[str] = mapped_column(default="poll")
+
+
+class HubRequestRow(Base):
+    """A subscribe or unsubscribe at our hub whose intent is not verified yet. One for each topic and callback."""
+
+    __tablename__ = "hub_requests"
+    __table_args__ = (UniqueConstraint("topic_key", "callback"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    mode: Mapped[str]
+    topic: Mapped[str]
+    topic_key: Mapped[str]
+    callback: Mapped[str]
+    secret: Mapped[str] = mapped_column(default="")
+    algorithm: Mapped[str] = mapped_column(default="sha256")
+    lease_seconds: Mapped[int] = mapped_column(default=0)
+    verify_token: Mapped[str] = mapped_column(default="")
+    created_at: Mapped[datetime]
+    due_at: Mapped[datetime] = mapped_column(index=True)
+    attempts: Mapped[int] = mapped_column(default=0)
+    claimed_until: Mapped[datetime | None]
+
+
+class HubSubscriberRow(Base):
+    """Somebody's verified subscription at our hub."""
+
+    __tablename__ = "hub_subscribers"
+    __table_args__ = (UniqueConstraint("topic_key", "callback"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    topic: Mapped[str]
+    topic_key: Mapped[str]
+    callback: Mapped[str]
+    secret: Mapped[str] = mapped_column(default="")
+    algorithm: Mapped[str] = mapped_column(default="sha256")
+    lease_seconds: Mapped[int]
+    verified_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    last_delivery: Mapped[datetime | None]
+    failures: Mapped[int] = mapped_column(default=0)
+    last_error: Mapped[str] = mapped_column(default="")
+
+
+class HubContentRow(Base):
+    """The newest document of a topic that has subscribers: what a delivery sends, whenever it gets through."""
+
+    __tablename__ = "hub_contents"
+
+    topic_key: Mapped[str] = mapped_column(primary_key=True)
+    topic: Mapped[str]
+    version: Mapped[int]
+    media_type: Mapped[str]
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class HubDeliveryRow(Base):
+    """What a subscriber has not been given yet; at most one row each, since the newest content wins."""
+
+    __tablename__ = "hub_deliveries"
+
+    subscriber_id: Mapped[int] = mapped_column(
+        Id, ForeignKey("hub_subscribers.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    version: Mapped[int]
+    due_at: Mapped[datetime] = mapped_column(index=True)
+    attempts: Mapped[int] = mapped_column(default=0)
+    claimed_until: Mapped[datetime | None]
+
+
+class TokenRow(Base):
+    """An API token: only its SHA-256 is kept."""
+
+    __tablename__ = "tokens"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    digest: Mapped[str] = mapped_column(unique=True)
+    scope: Mapped[str]
+    created_at: Mapped[datetime]
+    last_used: Mapped[datetime | None]
+
+
+class SessionRow(Base):
+    """The owner, signed in somewhere: only the SHA-256 of the cookie is kept."""
+
+    __tablename__ = "sessions"
+
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    csrf: Mapped[str]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class IdempotencyRow(Base):
+    """An `Idempotency-Key` that was used, and the entry it made."""
+
+    __tablename__ = "idempotency_keys"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    entry_id: Mapped[int] = mapped_column(ForeignKey("entries.id"))
+    created_at: Mapped[datetime]
+
+
+class FactRow(Base):
+    """Single facts: the owner's password hash, the set-up link's hash, where a follower of the log stands."""
+
+    __tablename__ = "facts"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[str]

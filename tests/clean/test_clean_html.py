@@ -1,0 +1,182 @@
+"""Strangers' HTML: what is left of it, and the laws that hold whatever it is."""
+
+import html
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from lifestream.clean.html import TAGS, clean_html, clean_with_pictures, summary_of, text_of, web_address
+from lifestream.parse import parse
+from lifestream.types import Media
+
+BASE = "https://b.example/posts/1"
+REL = 'rel="noopener noreferrer nofollow ugc"'
+HOSTILE = Path(__file__).parent.parent / "parse" / "data" / "hostile"
+
+
+@pytest.mark.parametrize(
+    ("given", "left"),
+    [
+        ("<p onclick=alert(1) style=color:red class=x id=y>a</p>", "<p>a</p>"),
+        ("a<script>alert(1)</script>b", "ab"),
+        ("<!--><img src=x onerror=alert(1)>-->", f'<a href="https://b.example/posts/x" {REL}>Picture</a>--&gt;'),
+        ("<svg><script>1</script></svg><math><p>x</math>y", "<p>xy</p>"),
+        ('<a href="javascript:alert(1)">x</a>', "x"),
+        ('<a href="java&Tab;script:alert(1)">x</a>', "x"),
+        ('<a href=" &#1;JaVaScRiPt:alert(1)">x</a>', "x"),
+        ('<a href="//evil.example/x">x</a>', f'<a href="https://evil.example/x" {REL}>x</a>'),
+        ('<a href="\\\\evil.example\\x">x</a>', f'<a href="https://evil.example/x" {REL}>x</a>'),
+        ('<a href="/admin/logout">x</a>', f'<a href="https://b.example/admin/logout" {REL}>x</a>'),
+        ('<a target=_blank href="//c.example/?a&b">x</a>', f'<a href="https://c.example/?a&amp;b" {REL}>x</a>'),
+        ('<a href="mailto:a@b.example">x</a>', f'<a href="mailto:a@b.example" {REL}>x</a>'),
+        ('<a name="x">anchor</a>', "anchor"),
+        ("<h1>a</h1><h2>b</h2><h6>c</h6>", "<h3>a</h3><h4>b</h4><h6>c</h6>"),
+        ("<h2>a</h2><h3>b</h3>", "<h3>a</h3><h4>b</h4>"),
+        ("<form><input type=password><button>Log in</button></form>", "Log in"),
+        ("</div></article></main><b>x", "<b>x</b>"),
+        ("<iframe src=https://c.example></iframe><base href=//c.example><meta http-equiv=refresh>", ""),
+        ("<blockquote cite='javascript:1'>x</blockquote>", "<blockquote>x</blockquote>"),
+    ],
+)  # fmt: skip
+def test_html_is_cleaned(given: str, left: str) -> None:
+    assert clean_html(given, BASE) == left
+
+
+def test_a_picture_becomes_a_link_and_is_named() -> None:
+    cleaned, pictures = clean_with_pictures('<img src="/rose.jpg" alt="A <rose>" width=640 height=480>', BASE)
+    assert cleaned == f'<a href="https://b.example/rose.jpg" {REL}>A &lt;rose&gt;</a>'
+    assert pictures == (Media("image", "https://b.example/rose.jpg", 640, 480, "A <rose>"),)
+
+
+def test_a_picture_in_a_link_is_its_text() -> None:
+    assert (
+        clean_html('<a href="/x"><img src="y.jpg" alt="Y"></a>', BASE) == f'<a href="https://b.example/x" {REL}>Y</a>'
+    )
+
+
+def test_a_counter_is_no_picture() -> None:
+    assert clean_with_pictures('x<img src="https://t.example/p.gif?u=1" width=1 height=1>', BASE) == ("x", ())
+
+
+@pytest.mark.parametrize(
+    "monster", ["<div>" * 20_000, "<a href=x><b>" * 20_000, "&" * 200_000, "<a " + "b=1 " * 60_000 + ">"]
+)
+def test_monstrous_markup_becomes_text_at_once(monster: str) -> None:
+    cleaned = clean_html(f"Hello {monster} world", BASE)
+    assert cleaned.startswith("Hello")
+    assert "<" not in cleaned
+
+
+def test_a_long_flat_article_is_no_monster() -> None:
+    article = "<p>One<br>two<ul>" + "<li>x<p>y" * 2000 + "</ul>"
+    assert clean_html(article, BASE).count("<li>") == 2000
+
+
+SCRAPS = [
+    "<p>", "</p>", "<b>", "</b>", "<i>", "</i>", "<a href='x'>", "</a>", "<table>", "<tr>", "<td>", "</td>",
+    "</table>", "<pre>", "\n", "</pre>", "<img src=y alt='&lt;b&gt;\"'>", "<h1>", "</h1>", "<h5>", "<ul>", "<li>",
+    "</ul>", "<svg>", "</svg>", "<math>", "<mtext>", "<style>", "</style>", "<!--", "-->", "<title>", "</title>",
+    "<noscript>", "</noscript>", "<template>", "<select>", "<option>", "<textarea>", "</textarea>", "<plaintext>",
+    "<iframe>", "<script>", "</script>", "<form>", "<button>", "<dl>", "<dt>", "<ruby>", "<rt>", "<div>", "</div>",
+    "<a href='javascript:1' title='\"><img>'>", "<caption>", "<col>", "<nobr>", "&amp;", "&lt;", "&nbsp;", "\xa0",
+    "x", " ", "<", ">", '"', "<a href='mailto:x'>", "<q cite=z>", "<a title=t>", "<foreignObject>",
+    "<annotation-xml encoding='text/html'>", "<mglyph>", "<font color=red>", "<marquee>", "<object>",
+]  # fmt: skip
+MARKUP = st.lists(st.sampled_from(SCRAPS), max_size=25).map("".join) | st.text(max_size=60)
+
+
+class Seen(HTMLParser):
+    def __init__(self, markup: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(markup)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+
+@settings(deadline=None, max_examples=400)
+@given(MARKUP)
+@example("<pre>\n\n\nx")
+@example("<a href=1><table><tr><td><a href=2>x</a></td></tr></table></a>")
+@example('<math><mtext><table><mglyph><style><!--</style><img title="--&gt;&lt;img src=1 onerror=alert(1)&gt;">')
+def test_cleaning_twice_changes_nothing(markup: str) -> None:
+    once = clean_html(markup, BASE)
+    assert clean_html(once, BASE) == once
+    assert clean_html(once, "https://elsewhere.example/") == once
+
+
+@settings(deadline=None, max_examples=400)
+@given(MARKUP)
+def test_only_known_tags_and_web_addresses_are_left(markup: str) -> None:
+    for tag, attributes in Seen(clean_html(markup, BASE)).tags:
+        assert tag in TAGS
+        assert not {"style", "class", "id", "name", "src", "srcset"} & attributes.keys()
+        assert not any(name.startswith("on") for name in attributes)
+        for name in ("href", "cite"):
+            assert re.match(r"https?://|mailto:|$", attributes.get(name) or "")
+        if tag == "a" and "href" in attributes:
+            assert attributes["rel"] == "noopener noreferrer nofollow ugc"
+
+
+@settings(deadline=None)
+@given(st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\0\r"), max_size=80))
+def test_text_survives(text: str) -> None:
+    assert text_of(clean_html(html.escape(text), BASE)) == " ".join(text.split())
+
+
+@pytest.mark.parametrize("name", ["xss-content.atom", "xss-summary.atom", "xss-title-html.atom", "xss-xhtml.atom"])
+def test_nothing_of_a_hostile_feed_runs(name: str) -> None:
+    for entry in parse((HOSTILE / name).read_bytes(), "", BASE).entries:
+        for text in filter(None, (entry.title, entry.content, entry.summary)):
+            for tag, attributes in Seen(clean_html(text.value, BASE)).tags:
+                assert tag in TAGS
+                assert attributes.keys() <= {"href", "rel", "title", "cite", "dir", "lang", "start", "type", "datetime"}
+
+
+@pytest.mark.parametrize(
+    ("markup", "text"),
+    [
+        ("<p>One</p><p>t<b>w</b>o</p>", "One two"),
+        ("a<br>b &amp; c", "a b & c"),
+        ("x<script>y</script>z", "xz"),
+        ("AT&amp;T", "AT&T"),
+        ("1 < 2", "1 < 2"),
+        ("  a \n\t b ", "a b"),
+    ],
+)
+def test_text_is_what_a_reader_sees(markup: str, text: str) -> None:
+    assert text_of(markup) == text
+
+
+def test_a_summary_ends_between_words() -> None:
+    assert summary_of("short") == "short"
+    assert summary_of("word " * 100) == "word " * 59 + "word…"
+    assert len(summary_of("x" * 400)) == 300
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("https://b.example/a?b=1&c=2#d", "https://b.example/a?b=1&c=2#d"),
+        ("../x y", "https://b.example/x%20y"),
+        ("HTTP://c.example/", "HTTP://c.example/"),
+        ("javascript:alert(1)", ""), ("data:text/html,x", ""), ("file:///etc/passwd", ""), ("tel:1", ""), ("", ""),
+        ("https://user:pass@evil.example/", ""), ("http://b.example:99999/", ""), ("http://[::1", ""),
+        ("http:///x", ""), ("https://b.example/" + "a" * 9000, ""),
+        ("tag:b.example,2026:1", ""), ("blob:https://x/1", ""),
+    ],
+)  # fmt: skip
+def test_an_address_is_absolute_or_nothing(url: str, address: str) -> None:
+    assert web_address(url, BASE).lower() == address.lower()
+
+
+@given(st.text(max_size=80), st.text(max_size=40))
+def test_no_address_raises_or_leads_elsewhere(url: str, base: str) -> None:
+    found = web_address(url, base)
+    assert not found or re.match(r"https?://[^\s]+$", found, re.I)

@@ -1,0 +1,152 @@
+"""What becomes of an entry: each rule with the story that needs it."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from lifestream.clean.entries import Identified, identify, tombstone_identities
+from lifestream.decide import CHURN_LIMIT, Decision, Delete, Insert, Known, Skip, Update, decide, decide_document
+from lifestream.parse import parse
+from lifestream.types import Feed, RawEntry, Text, Tombstone
+
+HOSTILE = Path(__file__).parent / "parse" / "data" / "hostile"
+URL = "https://b.example/feed"
+MONDAY, TUESDAY = "2026-01-05T10:00:00Z", "2026-01-06T10:00:00Z"
+
+
+def item(
+    title: str = "t", *, id: str = "urn:1", link: str = "/1", updated: str = "", published: str = ""
+) -> Identified:
+    raw = RawEntry(id=id, link=link, title=Text(title), updated=updated, published=published)
+    return identify(Feed("atom", entries=(raw,)), URL)[0]
+
+
+def known(of: Identified, **changes: object) -> Known:
+    stored = Known("1", of.identity, of.digest, of.link_key, of.title_key, of.published, of.updated)
+    return replace(stored, **changes)  # type: ignore[arg-type]
+
+
+def document(
+    items: list[Identified], stored: list[Known], gone: dict[str, datetime | None] | None = None
+) -> list[Decision]:
+    return decide_document(
+        items, gone or {}, {k.identity: k for k in stored}, {k.link_key: k for k in stored if k.link_key}
+    )
+
+
+def test_what_is_not_known_is_inserted() -> None:
+    assert decide(item(), None) == Insert(item())
+
+
+def test_what_is_unchanged_is_skipped_whatever_its_dates() -> None:
+    assert decide(item(updated=TUESDAY), known(item(updated=MONDAY))) == Skip(
+        item(updated=TUESDAY), "unchanged", known(item(updated=MONDAY))
+    )
+
+
+def test_what_changed_is_updated_and_counted() -> None:
+    old = known(item("old"), churn=2)
+    assert decide(item("new"), old) == Update(item("new"), old, 3)
+
+
+def test_an_older_version_never_overwrites_a_newer_one() -> None:
+    assert isinstance(decide(item("old", updated=MONDAY), known(item("new", updated=TUESDAY))), Skip)
+    assert isinstance(decide(item("new", updated=TUESDAY), known(item("old", updated=MONDAY))), Update)
+
+
+def test_a_version_without_a_date_is_not_older() -> None:
+    assert isinstance(decide(item("new"), known(item("old", updated=TUESDAY))), Update)
+
+
+def test_what_changes_at_every_fetch_is_left_alone_in_the_end() -> None:
+    assert isinstance(decide(item("new"), known(item("old"), churn=CHURN_LIMIT - 1)), Update)
+    assert isinstance(decide(item("new"), known(item("old"), churn=CHURN_LIMIT)), Skip)
+
+
+def test_what_the_owner_deleted_stays_deleted() -> None:
+    old = known(item("old", updated=MONDAY), deleted_by="owner")
+    assert isinstance(decide(item("new", updated=TUESDAY), old), Skip)
+    assert isinstance(document([item("new", updated=TUESDAY)], [old])[0], Skip)
+
+
+@pytest.mark.parametrize(("updated", "outcome"), [(TUESDAY, Update), (MONDAY, Skip), ("", Skip)])
+def test_what_its_publisher_deleted_comes_back_only_when_updated_since(updated: str, outcome: type[Decision]) -> None:
+    old = known(item("old", updated=MONDAY), deleted_by="source")
+    assert isinstance(decide(item("new", updated=updated), old), outcome)
+
+
+def test_a_tombstone_deletes_what_is_known_once() -> None:
+    old = known(item())
+    assert document([], [old], {old.identity: None}) == [Delete(old)]
+    assert document([], [replace(old, deleted_by="source")], {old.identity: None}) == []
+    assert document([], [replace(old, deleted_by="owner")], {old.identity: None}) == []
+
+
+def test_a_tombstone_for_what_nobody_knows_deletes_nothing() -> None:
+    assert document([], [known(item())], {"somebody else's": None}) == []
+
+
+def test_a_tombstone_wins_over_the_entry_in_its_document() -> None:
+    old = known(item(updated=MONDAY))
+    both = document([item("new", updated=MONDAY)], [old], {old.identity: datetime(2026, 1, 6, tzinfo=UTC)})
+    assert [type(one) for one in both] == [Skip, Delete]
+
+
+def test_an_entry_updated_after_its_tombstone_is_back() -> None:
+    old = known(item("old", updated=MONDAY), deleted_by="source")
+    back = document([item("new", updated=TUESDAY)], [old], {old.identity: datetime(2026, 1, 6, tzinfo=UTC)})
+    assert [type(one) for one in back] == [Update]
+
+
+def test_an_old_tombstone_does_not_delete_what_was_updated_since() -> None:
+    old = known(item(updated=TUESDAY))
+    assert document([], [old], {old.identity: datetime(2026, 1, 5, tzinfo=UTC)}) == []
+
+
+def test_an_entry_whose_id_moved_is_the_same_entry() -> None:
+    old = known(item(id="http://b.example/1", published=MONDAY))
+    moved = item(id="https://b.example/1", published=MONDAY)
+    assert document([moved], [old]) == [Skip(moved, "unchanged", old)]
+    edited = item("edited", id="https://b.example/1", published=MONDAY)
+    assert document([edited], [old]) == [Update(edited, old, 1)]
+
+
+def test_without_dates_the_title_says_whether_an_id_moved() -> None:
+    old = known(item(id="a"))
+    assert isinstance(document([item(id="b")], [old])[0], Skip)
+    assert isinstance(document([item("other", id="b")], [old])[0], Insert)
+
+
+def test_a_song_heard_again_is_another_entry() -> None:
+    first = known(item("A - B", id="user#1", published=MONDAY))
+    assert isinstance(document([item("A - B", id="user#2", published=TUESDAY)], [first])[0], Insert)
+
+
+def test_an_id_that_is_still_in_the_document_has_not_moved() -> None:
+    one, other = item(id="a"), item(id="b")
+    assert document([one, other], [known(one)]) == [Skip(one, "unchanged", known(one)), Insert(other)]
+
+
+def test_an_entry_is_the_new_home_of_one_id_only() -> None:
+    old = known(item(id="a"))
+    assert [type(one) for one in document([item(id="b"), item(id="c")], [old])] == [Skip, Insert]
+
+
+def test_a_feed_that_moves_to_https_brings_nothing_new() -> None:
+    before, after = (identify(parse((HOSTILE / f"id-change-{n}.xml").read_bytes(), "", URL), URL) for n in (1, 2))
+    assert not {one.identity for one in before} & {one.identity for one in after}
+    assert {type(one) for one in document(after, [known(one) for one in before])} == {Skip}
+
+
+def test_a_storm_of_dates_changes_nothing() -> None:
+    (one,) = identify(parse((HOSTILE / "dates-update-storm.atom").read_bytes(), "", URL), URL)
+    assert document([one], [known(one, updated=datetime(2026, 1, 1, tzinfo=UTC))])[0] == Skip(
+        one, "unchanged", known(one, updated=datetime(2026, 1, 1, tzinfo=UTC))
+    )
+
+
+def test_a_tombstone_of_another_source_finds_nothing_here() -> None:
+    gone = tombstone_identities(Feed("atom", tombstones=(Tombstone("tag:flickr.com,2005:/photo/1"),)))
+    assert document([], [known(item())], gone) == []
