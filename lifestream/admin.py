@@ -13,7 +13,6 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from lifestream.access import Caller, caller_of, cookie_name, same_site
-from lifestream.api import NewSource, add_source, do_to_source, source_json
 from lifestream.errors import InvalidInput, LifestreamError, NotAllowed, TooManyRequests
 from lifestream.pages import respond
 from lifestream.receive.bodies import read_form
@@ -21,6 +20,7 @@ from lifestream.site import Site
 from lifestream.store import bells, owner, sources
 from lifestream.store.owner import PASSWORD, SESSION_LASTS, SETUP
 from lifestream.types import Visibility
+from lifestream.write import NewSource, add_source, do_to_source, source_json
 
 TRIES_A_MINUTE = 5
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 8, 1024

@@ -43,7 +43,7 @@ from lifestream.publish.websocket import stream
 from lifestream.receive import hub, hub_callback, timer
 from lifestream.render import Renderer
 from lifestream.site import Site
-from lifestream.store import due, sources
+from lifestream.store import sources
 from lifestream.store.migrate import migrate
 
 log = get_logger(__name__)
@@ -120,7 +120,7 @@ async def running(app: FastAPI, config: Config, *, background: bool = True) -> A
     app.state.tasks = tasks
     try:
         await migrate(site.store)
-        await prepare(site)
+        await site.prepare()
         wanted: list[Coroutine[Any, Any, None]] = [site.store.watch(), tail.run()]
         if background:
             wanted += [worker.run() for worker in [*timer.workers(site), *hub_work.workers(site)]]
@@ -134,14 +134,6 @@ async def running(app: FastAPI, config: Config, *, background: bool = True) -> A
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await site.aclose()
-
-
-async def prepare(site: Site, *, starting: bool = True) -> None:
-    """What is always there: the source `notes`; and where the one server of SQLite starts, no claims of a dead one."""
-    async with site.store.begin() as db:
-        if starting and site.store.is_sqlite:
-            await due.release_all(db)
-        await sources.ensure_notes(db, site.now())
 
 
 async def healthz(_request: Request) -> Response:

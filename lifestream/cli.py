@@ -149,7 +149,7 @@ def source_add(
     as_json: AsJson = False,
 ) -> None:
     """Follows a feed. A running server finds it out and subscribes within seconds."""
-    from lifestream.api import NewSource, add_source, source_json
+    from lifestream.write import NewSource, add_source, source_json
 
     async def command(site: Any) -> None:
         new = _checked(NewSource, url=url, title=title, slug=slug, kind=kind, hub=hub,
@@ -171,8 +171,8 @@ def source_add(
 @source_app.command("list")
 def source_list(as_json: AsJson = False) -> None:
     """All sources with their state."""
-    from lifestream.api import source_json
     from lifestream.store import sources
+    from lifestream.write import source_json
 
     async def command(site: Any) -> None:
         async with site.store.read() as db:
@@ -192,8 +192,8 @@ def source_list(as_json: AsJson = False) -> None:
 @source_app.command("show")
 def source_show(slug: str, as_json: AsJson = False) -> None:
     """One source, in full."""
-    from lifestream.api import source_json
     from lifestream.store import sources
+    from lifestream.write import source_json
 
     async def command(site: Any) -> None:
         async with site.store.read() as db:
@@ -241,7 +241,7 @@ def source_refresh(slug: str) -> None:
 
 
 def _act(slug: str, action: str, said: str) -> None:
-    from lifestream.api import do_to_source
+    from lifestream.write import do_to_source
 
     async def command(site: Any) -> None:
         await do_to_source(site, slug, action)
@@ -262,8 +262,8 @@ def post(
     as_json: AsJson = False,
 ) -> None:
     """Writes a note into a local source."""
-    from lifestream.api import EntryIn, made_from, write_entry
     from lifestream.types import Entry
+    from lifestream.write import EntryIn, made_from, write_entry
 
     async def command(site: Any) -> None:
         words = sys.stdin.read() if text == "-" else text
@@ -426,7 +426,6 @@ def _own_address(config: Config) -> Config:
 
 def _with_site(command: Callable[[Any], Awaitable[T]]) -> T:
     """Opens and migrates the database, runs `command`, closes it."""
-    from lifestream.app import prepare
     from lifestream.site import Site
     from lifestream.store.migrate import migrate as bring_up
 
@@ -434,7 +433,7 @@ def _with_site(command: Callable[[Any], Awaitable[T]]) -> T:
         site = Site.open(_own_address(read_config()))
         try:
             await bring_up(site.store)
-            await prepare(site, starting=False)
+            await site.prepare(starting=False)
             return await command(site)
         finally:
             await site.aclose()

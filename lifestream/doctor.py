@@ -1,7 +1,6 @@
 """`lifestream doctor`: looks at the set-up and says what to do about what is wrong."""
 
 import shutil
-import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,7 +12,7 @@ from sqlalchemy import text
 from lifestream.config import Config
 from lifestream.errors import FetchError, LifestreamError
 from lifestream.site import Site
-from lifestream.store import SAFE_SQLITE, owner
+from lifestream.store import SAFE_SQLITE, owner, sqlite_version
 from lifestream.store.migrate import newest, pending
 
 DISK_NEEDED = 200 * 1024 * 1024
@@ -55,13 +54,14 @@ async def _database(site: Site) -> Finding:
 def _sqlite(config: Config) -> Finding:
     if config.sqlite_path is None:
         return Finding("sqlite", True, "Not used.")
-    if sqlite3.sqlite_version_info < SAFE_SQLITE:
+    version = ".".join(map(str, sqlite_version()))
+    if sqlite_version() < SAFE_SQLITE:
         return Finding(
             "sqlite", False,
-            f"SQLite {sqlite3.sqlite_version} has a fault that can damage a database which two programs write at the "
+            f"SQLite {version} has a fault that can damage a database which two programs write at the "
             "same instant; it is mended in 3.51.3. Stop the server before other commands that write, or update Python.",
         )  # fmt: skip
-    return Finding("sqlite", True, f"SQLite {sqlite3.sqlite_version}.")
+    return Finding("sqlite", True, f"SQLite {version}.")
 
 
 def _disk(config: Config) -> Finding:

@@ -11,7 +11,7 @@ stored, the source's books, and the end of the work itself. docs/flow.md draws t
 import asyncio
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import random
 from typing import Any
@@ -19,12 +19,12 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lifestream import subscribe
-from lifestream.clean.entries import Identified, clean, identify, tombstone_identities
+from lifestream.clean.entries import Identified, clean, clean_all, identify, tombstone_identities
 from lifestream.decide import Decision, Insert, Update, decide_document
 from lifestream.errors import BadStatus, FetchError, LifestreamError, ParseError
 from lifestream.fetch import Document, Unchanged, Validators, fetch
 from lifestream.log import bound, get_logger
-from lifestream.parse.worker import parse_document
+from lifestream.parse.worker import in_worker, parse_document
 from lifestream.protocol.caching import next_poll_at
 from lifestream.protocol.hub import address_key
 from lifestream.protocol.links import Advertised, Discovery, Page, advertised, discover, parse_link_header
@@ -33,12 +33,13 @@ from lifestream.store import entries, feeds, inbox, sources, subscribers
 from lifestream.store.feeds import DueFeed
 from lifestream.store.subscribers import Content
 from lifestream.store.tables import EPOCH, MICROSECOND, AnyRow
-from lifestream.types import Entry, Feed, Kind, Source, Via
+from lifestream.types import KINDS, Entry, Feed, Kind, Source, Via
 
 log = get_logger(__name__)
 
-MANY = 20
-"""A document with more entries than this is cleaned before the writer is taken, so that nobody waits for it."""
+MANY, LONG = 20, 64 * 1024
+"""A document with more entries or characters than this is cleaned elsewhere, before the writer is taken."""
+CLEAN_WITHIN = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +74,9 @@ async def look(site: Site, feed: DueFeed) -> None:
     with bound(source=source.slug if source else feed.url, via=feed.via):
         try:
             seen = await (_read(site, feed) if feed.discovered else _discover(site, feed))
+            await (_take_in(site, feed, source, seen) if seen else _same(site, feed, source))
         except LifestreamError as error:
             await _failed(site, feed, source, error)
-        else:
-            if seen is None:
-                await _same(site, feed, source)
-            else:
-                await _take_in(site, feed, source, seen)
 
 
 async def _read(site: Site, feed: DueFeed) -> Looked | None:
@@ -301,17 +298,16 @@ def _arrival(source: Source, feed: Feed, url: str, via: Via, *, quiet: bool) -> 
 
 
 async def _clean_ahead(site: Site, arrival: Arrival, now: datetime) -> dict[str, Entry]:
-    """Cleans what is likely to be new in a long document, letting others in between."""
-    if len(arrival.items) <= MANY:
+    """Cleans what is likely to be new in a long document, in the parser's process: so nobody waits for it here."""
+    if len(arrival.items) <= MANY and sum(_size(item) for item in arrival.items) <= LONG:
         return {}
     async with site.store.read() as db:
         decisions = await _decide(db, arrival)
-    cleaned: dict[str, Entry] = {}
-    for decision in decisions:
-        if isinstance(decision, Insert | Update):
-            cleaned[decision.item.identity] = _clean(arrival, decision.item, now)
-            await asyncio.sleep(0)
-    return cleaned
+    items = [one.item for one in decisions if isinstance(one, Insert | Update)]
+    if not items:
+        return {}
+    feed = replace(arrival.feed, entries=())
+    return await in_worker(clean_all, items, feed, arrival.url, _default_kind(arrival), now, timeout=CLEAN_WITHIN)
 
 
 async def _record(db: AsyncConnection, arrival: Arrival, cleaned: dict[str, Entry], now: datetime) -> entries.Recorded:
@@ -329,8 +325,15 @@ async def _decide(db: AsyncConnection, arrival: Arrival) -> list[Decision]:
 
 
 def _clean(arrival: Arrival, item: Identified, now: datetime) -> Entry:
-    kind: Kind | None = None if arrival.source.kind == "other" else arrival.source.kind  # type: ignore[assignment]
-    return clean(item, arrival.feed, arrival.url, kind, now)
+    return clean(item, arrival.feed, arrival.url, _default_kind(arrival), now)
+
+
+def _default_kind(arrival: Arrival) -> Kind | None:
+    return next((kind for kind in KINDS if kind == arrival.source.kind and kind != "other"), None)
+
+
+def _size(item: Identified) -> int:
+    return len(item.raw.content.value) if item.raw.content else 0
 
 
 def _via(asked: str) -> Via:

@@ -10,13 +10,13 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from lifestream.access import Caller, caller_of, wanted_of
-from lifestream.api import source_json
 from lifestream.errors import Gone
 from lifestream.publish.outbound_feeds import feed_path, render, site_title
 from lifestream.render import Renderer
 from lifestream.site import Site
 from lifestream.store import changes, entries, owner, sources
 from lifestream.types import Filter, Stored
+from lifestream.write import source_json
 
 PAGE = 50
 

@@ -10,6 +10,7 @@ from lifestream import __version__
 from lifestream.client import Client
 from lifestream.config import Config
 from lifestream.protocol.addresses import Networks
+from lifestream.store import due, sources
 from lifestream.store.database import Store
 from lifestream.store.inbox import Inbox
 
@@ -39,6 +40,13 @@ class Site:
             client=_client(config, config.allow_networks),
             stranger_client=_client(config, _networks_for_strangers(config)),
         )
+
+    async def prepare(self, *, starting: bool = True) -> None:
+        """What is always there: the source `notes`; and where SQLite's one server starts, no claims of a dead one."""
+        async with self.store.begin() as db:
+            if starting and self.store.is_sqlite:
+                await due.release_all(db)
+            await sources.ensure_notes(db, self.now())
 
     async def aclose(self) -> None:
         await self.client.aclose()

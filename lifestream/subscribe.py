@@ -102,7 +102,9 @@ async def _ask(site: Site, subscription: Subscription, mode: str) -> str:
     """Sends the request; returns what is wrong, or nothing when the hub took it (WebSub 5.1.2)."""
     callback = f"{site.config.base_url}/push/{subscription.token}"
     if mode == "subscribe":
-        form = rules.subscribe_form(subscription.topic, callback, subscription.secret)
+        form = rules.subscribe_form(
+            subscription.topic, callback, subscription.secret, old_hub=subscription.attempts > 0
+        )
     else:
         form = rules.unsubscribe_form(subscription.topic, callback)
     try:
@@ -112,8 +114,15 @@ async def _ask(site: Site, subscription: Subscription, mode: str) -> str:
     except FetchError as error:
         return str(error)
     reason = response.body[:1000].decode("utf-8", "replace")
-    outcome = rules.judge_response(response.status, hub_url=response.url, reason=reason)
-    return outcome.why if isinstance(outcome, rules.Refused) else ""
+    location = response.headers.get("location")
+    outcome = rules.judge_response(response.status, hub_url=response.url, location=location, reason=reason)
+    match outcome:
+        case rules.Accepted():
+            return ""
+        case rules.Redirect(url):
+            return f"The hub redirects too often, at last to {url}."
+        case rules.Refused(why):
+            return why
 
 
 async def verified(site: Site, subscription: Subscription, mode: str, granted: int | None) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 import lifestream.store  # noqa: F401  first: it may have to put another sqlite3 in place
 from lifestream import log
-from lifestream.app import create_app, prepare, running
+from lifestream.app import create_app, running
 from lifestream.config import Config
 from lifestream.protocol.addresses import Networks
 from lifestream.site import Site
@@ -101,7 +101,7 @@ def config(database: str, tmp_path: Path) -> Config:
 async def site(config: Config) -> AsyncIterator[Site]:
     """A site with nothing running beside it."""
     site = Site.open(config)
-    await prepare(site)
+    await site.prepare()
     yield site
     await site.aclose()
 

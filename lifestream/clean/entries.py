@@ -6,13 +6,13 @@ of publication; else title and content.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
 from urllib.parse import urljoin
 
-from lifestream.clean.dates import parse_date
+from lifestream.clean.dates import parse_date, plausible
 from lifestream.clean.html import clean_with_pictures, summary_of, text_of, text_of_clean, web_address
 from lifestream.clean.kinds import kind_of, verb_of
 from lifestream.types import Author, Entry, Feed, Kind, Media, RawEntry, Text
@@ -184,7 +184,7 @@ def _value(text: Text | None) -> str:
 def clean(item: Identified, feed: Feed, url: str, default_kind: Kind | None, received: datetime) -> Entry:
     """The entry as it may be shown anywhere: nothing in it needs to be trusted, every string is bounded.
 
-    `received` is when it was first seen, and the date of an entry that brings none; for an update too.
+    An `updated` in the future (as of `received`) is dropped: kept, it would make every later version an older one.
     """
     raw = item.raw
     base = _base(raw, feed, url)
@@ -199,8 +199,8 @@ def clean(item: Identified, feed: Feed, url: str, default_kind: Kind | None, rec
         content_html=body,
         summary=summary_of(_summary(raw, text)),
         author=_author(raw.author or feed.author, base),
-        published=item.published or received,
-        updated=item.updated,
+        published=item.published,
+        updated=item.updated if item.updated and plausible(item.updated, received) else None,
         tags=_tags(raw.tags),
         media=_media(raw, base, pictures),
         location=raw.location,
@@ -208,6 +208,13 @@ def clean(item: Identified, feed: Feed, url: str, default_kind: Kind | None, rec
         language=(raw.language or feed.language)[:40],
         data=raw.data,
     )
+
+
+def clean_all(
+    items: Sequence[Identified], feed: Feed, url: str, default_kind: Kind | None, received: datetime
+) -> dict[str, Entry]:
+    """`clean` for each, by identity."""
+    return {item.identity: clean(item, feed, url, default_kind, received) for item in items}
 
 
 def title_of(raw: RawEntry) -> str:

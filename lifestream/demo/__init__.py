@@ -16,7 +16,6 @@ from urllib.parse import urlencode
 from fastapi import FastAPI
 
 from lifestream import log
-from lifestream.api import NewSource, add_source
 from lifestream.app import create_app, running
 from lifestream.config import Config
 from lifestream.demo.publishers import Publisher, application, publishers
@@ -25,6 +24,7 @@ from lifestream.protocol.addresses import Networks
 from lifestream.protocol.hub import TopicRule
 from lifestream.serve import Server, listen, server_config
 from lifestream.site import Site
+from lifestream.write import NewSource, add_source
 
 LOOPBACK = Networks.parse("127.0.0.0/8,::1/128,localhost")
 
@@ -78,7 +78,7 @@ async def _open(stack: AsyncExitStack, config: Config, listening: socket.socket)
 
 
 def _config(folder: Path, url: str, **more: object) -> Config:
-    return Config(base_url=url, data_dir=folder, allow_networks=LOOPBACK, **more)  # type: ignore[arg-type]
+    return Config(base_url=url, data_dir=folder, allow_networks=LOOPBACK, **more)
 
 
 @asynccontextmanager

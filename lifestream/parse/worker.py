@@ -7,6 +7,7 @@ and feedparser promise nothing, so they run against a deadline and under a memor
 
 import math
 from collections.abc import Callable
+from typing import TypeVar, TypeVarTuple
 
 import anyio
 from anyio import BrokenWorkerProcess, CapacityLimiter, to_process
@@ -21,7 +22,8 @@ MEMORY = 1024 * 1024 * 1024
 """Address space of a worker, in bytes. An idle one has about 100 MB of it."""
 WORKERS = 2
 
-Reader = Callable[[bytes, str, str], Feed]
+Arguments = TypeVarTuple("Arguments")
+Answer = TypeVar("Answer")
 
 _free: RunVar[CapacityLimiter] = RunVar("lifestream.parse.worker")
 
@@ -39,13 +41,18 @@ async def parse_document(
     return await in_worker(parse, body, media_type, url, timeout=timeout, memory=memory)
 
 
-async def in_worker(read: Reader, body: bytes, media_type: str, url: str, *, timeout: float, memory: int) -> Feed:
-    """`read` in a worker process, which is killed when time is up. Waiting for a free worker is not counted."""
+async def in_worker(
+    work: Callable[[*Arguments], Answer], *arguments: *Arguments, timeout: float = 10.0, memory: int = MEMORY
+) -> Answer:
+    """`work` in a worker process, which is killed when time is up. Waiting for a free worker is not counted.
+
+    `work` and its arguments travel by pickle; what it raises becomes a `ParseError`.
+    """
     async with _limiter():
         try:
             with anyio.fail_after(timeout):
                 return await to_process.run_sync(
-                    _bounded, read, memory, body, media_type, url, cancellable=True, limiter=CapacityLimiter(math.inf)
+                    _bounded, work, memory, *arguments, cancellable=True, limiter=CapacityLimiter(math.inf)
                 )
         except TimeoutError as error:
             raise ParseTimeout(f"Reading the document took longer than {timeout:g} s; it was given up.") from error
@@ -53,11 +60,11 @@ async def in_worker(read: Reader, body: bytes, media_type: str, url: str, *, tim
             raise ParseError("Reading the document broke the reader; the document was given up.") from error
 
 
-def _bounded(read: Reader, memory: int, body: bytes, media_type: str, url: str) -> Feed:
+def _bounded(work: Callable[[*Arguments], Answer], memory: int, *arguments: *Arguments) -> Answer:
     """Runs in the worker. Whatever a stranger's document makes a library raise ends here as a `ParseError`."""
     _limit_memory(memory)
     try:
-        return read(body, media_type, url)
+        return work(*arguments)
     except ParseError as error:
         raise type(error)(str(error)) from None  # causes may hold what cannot travel between processes
     except MemoryError:

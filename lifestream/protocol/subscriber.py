@@ -34,9 +34,13 @@ _CHALLENGE = re.compile(r"[\x21-\x7e]{1,512}")
 # -- asking -----------------------------------------------------------------------------------
 
 
-def subscribe_form(topic: str, callback: str, secret: str, lease: timedelta = LEASE_ASKED) -> list[tuple[str, str]]:
+def subscribe_form(
+    topic: str, callback: str, secret: str, lease: timedelta = LEASE_ASKED, *, old_hub: bool = False
+) -> list[tuple[str, str]]:
+    """`old_hub` adds what PubSubHubbub 0.3 insists on. Not at once: hubs that know both then sign with sha1."""
     return [
         *_form("subscribe", topic, callback),
+        *([("hub.verify", "async")] if old_hub else []),
         ("hub.lease_seconds", str(int(lease.total_seconds()))),
         ("hub.secret", secret),
     ]
@@ -204,8 +208,7 @@ def judge_notification(signature: str | None, body: bytes, secret: str, state: s
 
 
 def _form(mode: str, topic: str, callback: str) -> list[tuple[str, str]]:
-    # hub.verify is PubSubHubbub 0.3's, where hubs insist on it; WebSub hubs ignore it.
-    return [("hub.mode", mode), ("hub.topic", topic), ("hub.callback", callback), ("hub.verify", "async")]
+    return [("hub.mode", mode), ("hub.topic", topic), ("hub.callback", callback)]
 
 
 def _names_topic(asked: dict[str, str], raw_query: str, topic: str) -> bool:

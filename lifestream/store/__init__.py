@@ -18,3 +18,9 @@ if sqlite3.sqlite_version_info < SAFE_SQLITE and "aiosqlite" not in sys.modules:
     else:
         sys.modules["sqlite3"] = pysqlite3
         sys.modules["sqlite3.dbapi2"] = pysqlite3.dbapi2
+
+
+def sqlite_version() -> tuple[int, int, int]:
+    """Of the SQLite that is really used."""
+    major, minor, patch = sys.modules["sqlite3"].sqlite_version_info
+    return major, minor, patch

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lifestream.clean.dates import ordered_at
 from lifestream.clean.entries import Identified
-from lifestream.decide import Decision, Delete, Insert, Known, Update
+from lifestream.decide import Decision, Delete, Insert, Known, Skip, Update
 from lifestream.errors import Gone, InvalidInput, NotFound
 from lifestream.store import changes, gate
 from lifestream.store.filters import condition
@@ -87,6 +87,9 @@ async def record(
     """
     inserts = [one for one in reversed(decisions) if isinstance(one, Insert)]
     updates = [one for one in reversed(decisions) if isinstance(one, Update)]
+    for one in decisions:
+        if isinstance(one, Skip) and one.known and one.known.identity != one.item.identity:
+            await _follow_id(db, one.known, one.item)
     deletes = [one for one in decisions if isinstance(one, Delete)]
     count = len(inserts) + len(updates) + len(deletes)
     if not count:
@@ -225,6 +228,11 @@ async def _write(
     if exposed:
         values["exposed"] = True
     await db.execute(update(EntryRow).where(which).values(values))
+
+
+async def _follow_id(db: AsyncConnection, known: Known, item: Identified) -> None:
+    """An unchanged entry whose id moved is known by its new id from now on; that is no change to anybody."""
+    await db.execute(update(EntryRow).where(EntryRow.id == known.id).values(identity=item.identity))
 
 
 def _identity(item: Identified) -> dict[str, str]:

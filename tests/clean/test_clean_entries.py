@@ -164,8 +164,14 @@ def test_the_feed_speaks_for_an_entry_that_does_not() -> None:
     assert cleaned(RawEntry(id="1", author=Author("Bea"), language="en"), feed).author == Author("Bea")
 
 
-def test_an_entry_without_a_date_has_that_of_its_arrival() -> None:
-    assert cleaned(RawEntry(id="1", published="yesterday")).published == NOW
+def test_a_date_of_publication_is_kept_whatever_it_is_and_none_is_made_up() -> None:
+    assert cleaned(RawEntry(id="1", published="yesterday")).published is None
+    assert cleaned(RawEntry(id="1", published="2099-01-01")).published == datetime(2099, 1, 1, tzinfo=UTC)
+
+
+def test_an_update_in_the_future_does_not_shut_out_later_ones() -> None:
+    assert cleaned(RawEntry(id="1", updated="2099-01-01")).updated is None
+    assert cleaned(RawEntry(id="1", updated="2026-01-05")).updated == datetime(2026, 1, 5, tzinfo=UTC)
 
 
 def test_tags_are_each_once() -> None:

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Callable
 
 import anyio
 import pytest
@@ -85,7 +86,7 @@ async def test_a_reader_that_eats_memory_is_stopped() -> None:
 
 
 @pytest.mark.parametrize(("reader", "said"), [(dies, "broke the reader"), (raises, "UnicodeDecodeError")])
-async def test_a_reader_that_fails_is_one_sentence(reader: worker.Reader, said: str) -> None:
+async def test_a_reader_that_fails_is_one_sentence(reader: Callable[[bytes, str, str], Feed], said: str) -> None:
     with pytest.raises(ParseError, match=said):
         await in_worker(reader, b"", "", URL, timeout=10, memory=MEMORY)
 

@@ -50,10 +50,13 @@ def test_subscribing_asks_with_a_lease_and_a_secret():
         "hub.mode": "subscribe",
         "hub.topic": TOPIC,
         "hub.callback": CALLBACK,
-        "hub.verify": "async",
         "hub.lease_seconds": "864000",
         "hub.secret": "s3cret",
     }
+
+
+def test_a_hub_that_refused_is_asked_the_old_way():
+    assert ("hub.verify", "async") in subscribe_form(TOPIC, CALLBACK, "s3cret", old_hub=True)
 
 
 def test_leaving_asks_with_neither():
@@ -61,7 +64,6 @@ def test_leaving_asks_with_neither():
         "hub.mode": "unsubscribe",
         "hub.topic": TOPIC,
         "hub.callback": CALLBACK,
-        "hub.verify": "async",
     }
 
 
