@@ -116,6 +116,7 @@ async def running(app: FastAPI, config: Config, *, background: bool = True) -> A
     app.state.encoder = encoder = Encoder(renderer)
     app.state.tail = tail = Tail(site, encoder.entry)
     app.state.tries = admin.Tries()
+    app.state.pushed_to = {}
     tasks: list[asyncio.Task[None]] = []
     app.state.tasks = tasks
     try:

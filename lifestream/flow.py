@@ -10,8 +10,8 @@ stored, the source's books, and the end of the work itself. docs/flow.md draws t
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from random import random
 from typing import Any
@@ -62,6 +62,9 @@ class Arrival:
     via: Via
     quiet: bool
     items: Sequence[Identified]
+    tombstones: Mapping[str, datetime | None]
+    cleaned: dict[str, Entry] = field(default_factory=dict)
+    """What was cleaned so far, by identity."""
 
 
 # -- a feed is due ----------------------------------------------------------------------------
@@ -121,15 +124,14 @@ async def _take_in(site: Site, feed: DueFeed, source: Source | None, seen: Looke
     now = site.now()
     via: Via = _via(feed.via) if feed.has_document else "backfill"
     arrival = None
-    cleaned: dict[str, Entry] = {}
     if source:
         arrival = _arrival(source, seen.feed, seen.document.url, via, quiet=not feed.has_document)
-        cleaned = await _clean_ahead(site, arrival, now)
+        await _clean_ahead(site, arrival, now)
     done = entries.Recorded()
     async with site.store.begin() as db:
         pushed = False
         if source and arrival:
-            done = await _record(db, arrival, cleaned, now)
+            done = await _record(db, [arrival], now)
             pushed = await subscribe.settle(site, db, source, feed.id, seen.url, seen.advertised, now)
             await sources.counted(db, source, done, now, **_in_order(source, seen.feed, feed.via, pushed))
         poll = _next_poll(site, feed, source, now, found=done.any, cache_control=seen.document.cache_control)
@@ -244,10 +246,9 @@ async def work_off(site: Site, rows: Sequence[AnyRow]) -> None:
     """Takes in pushed documents, oldest first, in one transaction. One that cannot be read becomes a look instead."""
     now = site.now()
     async with site.store.read() as db:
-        by_feed = await sources.of_feeds(db, [row.feed_id for row in rows])
+        by_feed = await sources.of_feeds(db, list({row.feed_id for row in rows}))
     arrivals: list[Arrival] = []
     unreadable: list[int] = []
-    cleaned: dict[int, dict[str, Entry]] = {}
     for row in rows:
         source = by_feed.get(row.feed_id)
         if source is None or source.state == "paused":
@@ -255,34 +256,29 @@ async def work_off(site: Site, rows: Sequence[AnyRow]) -> None:
         url = source.feed_url or source.url
         try:
             parsed = await parse_document(row.body, row.media_type, url)
+            arrival = _arrival(source, parsed, url, "push", quiet=False)
+            await _clean_ahead(site, arrival, now)
         except ParseError as error:
             log.warning("pushed", source=source.slug, status="unreadable", error=str(error))
             unreadable.append(row.feed_id)
-            continue
-        arrival = _arrival(source, parsed, url, "push", quiet=False)
-        cleaned[len(arrivals)] = await _clean_ahead(site, arrival, now)
-        arrivals.append(arrival)
+        else:
+            arrivals.append(arrival)
         await asyncio.sleep(0)
-    await _record_batch(site, rows, arrivals, cleaned, unreadable, now)
+    await _record_batch(site, rows, arrivals, unreadable, now)
 
 
 async def _record_batch(
-    site: Site,
-    rows: Sequence[AnyRow],
-    arrivals: Sequence[Arrival],
-    cleaned: dict[int, dict[str, Entry]],
-    unreadable: Sequence[int],
-    now: datetime,
+    site: Site, rows: Sequence[AnyRow], arrivals: Sequence[Arrival], unreadable: Sequence[int], now: datetime
 ) -> None:
     total = entries.Recorded()
     async with site.store.begin() as db:
-        for number, arrival in enumerate(arrivals):
-            done = await _record(db, arrival, cleaned[number], now)
-            await sources.counted(db, arrival.source, done, now, last_push=now)
+        for together in waves(arrivals):
+            done = await _record(db, together, now)
+            await sources.counted(db, together[0].source, done, now, last_push=now)
             total = total + done
-        pushed_feeds = {arrival.source.feed_id: (1, "push") for arrival in arrivals if arrival.source.feed_id}
-        relayed = await subscribers.feeds_with_subscribers(db, list(pushed_feeds), now)
-        hints = {feed_id: (1, "push") for feed_id in [*unreadable, *relayed]}
+        pushed = {arrival.source.feed_id for arrival in arrivals if arrival.source.feed_id}
+        relayed = await subscribers.feeds_with_subscribers(db, list(pushed), now)
+        hints: dict[int, tuple[int, Via]] = {feed_id: (1, "push") for feed_id in [*unreadable, *relayed]}
         if hints:
             await feeds.ask(db, hints, now)
         await inbox.done(db, [row.id for row in rows])
@@ -290,38 +286,67 @@ async def _record_batch(
     log.info("pushed", status="ok", documents=len(rows), new=total.new, changed=total.changed, deleted=total.deleted)
 
 
+def waves(arrivals: Iterable[Arrival]) -> list[list[Arrival]]:
+    """The arrivals parted so that those of one list can be decided together: of one source, and about other entries.
+
+    What comes twice within a batch is decided the second time against what the first one stored.
+    """
+    found: list[list[Arrival]] = []
+    open_waves: dict[int, tuple[list[Arrival], set[str]]] = {}
+    for arrival in arrivals:
+        about = {item.identity for item in arrival.items} | set(arrival.tombstones)
+        about |= {f"link {item.link_key}" for item in arrival.items if item.link_key}
+        wave, seen = open_waves.get(arrival.source.id, ([], set()))
+        if not wave or seen & about:
+            wave, seen = [], set()
+            found.append(wave)
+        wave.append(arrival)
+        seen |= about
+        open_waves[arrival.source.id] = wave, seen
+    return found
+
+
 # -- the steps --------------------------------------------------------------------------------
 
 
 def _arrival(source: Source, feed: Feed, url: str, via: Via, *, quiet: bool) -> Arrival:
-    return Arrival(source, feed, url, via, quiet, identify(feed, url))
+    return Arrival(source, feed, url, via, quiet, identify(feed, url), tombstone_identities(feed))
 
 
-async def _clean_ahead(site: Site, arrival: Arrival, now: datetime) -> dict[str, Entry]:
+async def _clean_ahead(site: Site, arrival: Arrival, now: datetime) -> None:
     """Cleans what is likely to be new in a long document, in the parser's process: so nobody waits for it here."""
     if len(arrival.items) <= MANY and sum(_size(item) for item in arrival.items) <= LONG:
-        return {}
+        return
     async with site.store.read() as db:
-        decisions = await _decide(db, arrival)
+        decisions = await _decide(db, [arrival])
     items = [one.item for one in decisions if isinstance(one, Insert | Update)]
-    if not items:
-        return {}
-    feed = replace(arrival.feed, entries=())
-    return await in_worker(clean_all, items, feed, arrival.url, _default_kind(arrival), now, timeout=CLEAN_WITHIN)
+    if items:
+        feed, kind = replace(arrival.feed, entries=()), _default_kind(arrival)
+        arrival.cleaned.update(await in_worker(clean_all, items, feed, arrival.url, kind, now, timeout=CLEAN_WITHIN))
 
 
-async def _record(db: AsyncConnection, arrival: Arrival, cleaned: dict[str, Entry], now: datetime) -> entries.Recorded:
-    decisions = await _decide(db, arrival)
-    for decision in decisions:
-        if isinstance(decision, Insert | Update) and decision.item.identity not in cleaned:
-            cleaned[decision.item.identity] = _clean(arrival, decision.item, now)
-    return await entries.record(db, arrival.source, decisions, cleaned, now=now, via=arrival.via, quiet=arrival.quiet)
+async def _record(db: AsyncConnection, together: Sequence[Arrival], now: datetime) -> entries.Recorded:
+    """Decides on arrivals of one source that are about different entries, and writes what was decided."""
+    first = together[0]
+    cleaned: dict[str, Entry] = {}
+    decisions = await _decide(db, together)
+    wanted = {one.item.identity for one in decisions if isinstance(one, Insert | Update)}
+    for arrival in together:
+        for item in arrival.items:
+            if item.identity in wanted:
+                cleaned[item.identity] = arrival.cleaned.get(item.identity) or _clean(arrival, item, now)
+    return await entries.record(db, first.source, decisions, cleaned, now=now, via=first.via, quiet=first.quiet)
 
 
-async def _decide(db: AsyncConnection, arrival: Arrival) -> list[Decision]:
-    tombstones = tombstone_identities(arrival.feed)
-    knowledge = await entries.known(db, arrival.source.id, arrival.items, tombstones)
-    return decide_document(arrival.items, tombstones, knowledge.by_identity, knowledge.by_link)
+async def _decide(db: AsyncConnection, together: Sequence[Arrival]) -> list[Decision]:
+    items = [item for arrival in together for item in arrival.items]
+    tombstones = {identity for arrival in together for identity in arrival.tombstones}
+    knowledge = await entries.known(db, together[0].source.id, items, tombstones)
+    decisions: list[Decision] = []
+    for arrival in together:
+        decided = decide_document(arrival.items, arrival.tombstones, knowledge.by_identity, knowledge.by_link)
+        decisions.extend(reversed(decided))  # a document has its newest entry first, the log its newest last
+    return decisions
 
 
 def _clean(arrival: Arrival, item: Identified, now: datetime) -> Entry:

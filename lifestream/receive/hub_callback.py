@@ -3,6 +3,7 @@
 The token alone says which subscription it is; the Link headers are not believed (WebSub 7).
 """
 
+from time import monotonic
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
@@ -15,8 +16,15 @@ from lifestream.receive.bodies import read_body
 from lifestream.site import Site
 from lifestream.store import subscriptions
 from lifestream.store.inbox import Document, LookAt
+from lifestream.store.subscriptions import Subscription
 
 log = get_logger(__name__)
+
+REMEMBERED = 1.0
+"""Seconds for which a callback is not looked up again: a hub in full flow pushes hundreds of times in one."""
+MOST_REMEMBERED = 1000
+
+Recent = dict[str, tuple[float, Subscription]]
 
 
 async def verify(request: Request) -> Response:
@@ -46,8 +54,7 @@ async def receive(request: Request) -> Response:
     """A push: into the inbox, then 202. Only what carries the right signature is used as it is."""
     site: Site = request.app.state.site
     body = await read_body(request, site.config.max_feed_bytes)
-    async with site.store.read() as db:
-        subscription = await subscriptions.by_token(db, request.path_params["token"])
+    subscription = await _recent(request.app.state.pushed_to, site, request.path_params["token"])
     if subscription is None:
         return PlainTextResponse("There is no subscription here.", status_code=404)
     header = request.headers.get("x-hub-signature")
@@ -64,3 +71,16 @@ async def receive(request: Request) -> Response:
             # For a wrong signature the answer is the same as for a right one: nobody can probe the secret.
             log.warning("push", status="ignored", hub=subscription.hub_url, why=why)
             return Response(status_code=status)
+
+
+async def _recent(recent: Recent, site: Site, token: str) -> Subscription | None:
+    until, subscription = recent.get(token, (0.0, None))
+    if subscription is not None and until > monotonic():
+        return subscription
+    async with site.store.read() as db:
+        subscription = await subscriptions.by_token(db, token)
+    if subscription is not None:
+        if len(recent) >= MOST_REMEMBERED:
+            recent.clear()
+        recent[token] = (monotonic() + REMEMBERED, subscription)
+    return subscription

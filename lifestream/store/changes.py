@@ -19,14 +19,19 @@ from lifestream.types import Audience, Stored
 LOG_LOCK = 0x6C6F67  # "log"
 
 
-async def number(db: AsyncConnection, count: int, now: datetime) -> range:
-    """The next `count` numbers, for rows that this transaction writes next.
+async def in_turn(db: AsyncConnection) -> None:
+    """From here to its commit this transaction is the only one that writes to the log. Take it before other locks.
 
-    On SQLite BEGIN IMMEDIATE has made this the only writer. On PostgreSQL one lock, held until the commit, does;
-    the last number is read in a second statement, because the first one's snapshot is older than its lock.
+    On SQLite BEGIN IMMEDIATE has seen to that. On PostgreSQL one lock does; what must be true under it is read in a
+    later statement, because the snapshot of the one that waits for the lock is older than the lock.
     """
     if db.dialect.name == "postgresql":
         await db.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOG_LOCK})
+
+
+async def number(db: AsyncConnection, count: int, now: datetime) -> range:
+    """The next `count` numbers, for rows that this transaction writes next."""
+    await in_turn(db)
     return seq_range(await head(db), now, count)
 
 

@@ -21,8 +21,9 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from lifestream.errors import SetupError
 from lifestream.store.bells import Bells
+from lifestream.store.inline_sqlite import InlineConnection
 
-BUSY_MS = 10_000
+BUSY_SECONDS = 10.0
 READERS = 4
 
 
@@ -34,12 +35,16 @@ class Store:
         self.sqlite_path = sqlite_path
         self.bells = Bells()
         if sqlite_path is not None:
-            sqlite_path.parent.mkdir(parents=True, exist_ok=True)
-            target = f"sqlite+aiosqlite:///{sqlite_path}"
-            self._writer = _sqlite_engine(target, writes=True)
-            self._reader = _sqlite_engine(target, writes=False)
+            try:
+                sqlite_path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                reason = error.strerror or type(error).__name__
+                raise SetupError(f"The folder {sqlite_path.parent} cannot be made ({reason}).") from error
+            self._writer = _sqlite_engine(sqlite_path, writes=True)
+            self._reader = _sqlite_engine(sqlite_path, writes=False)
+            self._patient = _sqlite_engine(sqlite_path, writes=False, inline=False)
         else:
-            self._writer = self._reader = create_async_engine(
+            self._writer = self._reader = self._patient = create_async_engine(
                 url, pool_size=10, max_overflow=10, pool_pre_ping=True, connect_args={"connect_timeout": 10}
             )
 
@@ -65,8 +70,9 @@ class Store:
             self.bells.ring(name)
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
-        async with self._reader.connect() as connection:
+    async def read(self, *, long: bool = False) -> AsyncIterator[AsyncConnection]:
+        """A snapshot to read from. `long`: the query may go through very many rows, so it must not hold up the loop."""
+        async with (self._patient if long else self._reader).connect() as connection:
             yield connection
 
     @asynccontextmanager
@@ -108,30 +114,32 @@ class Store:
             connection.close()
 
     async def aclose(self) -> None:
-        await self._writer.dispose()
-        if self._reader is not self._writer:
-            await self._reader.dispose()
+        for engine in {self._writer, self._reader, self._patient}:
+            await engine.dispose()
 
 
-def _sqlite_engine(url: str, *, writes: bool) -> AsyncEngine:
+def _sqlite_engine(path: Path, *, writes: bool, inline: bool = True) -> AsyncEngine:
+    async def open_inline() -> InlineConnection:
+        # 5 ms: what BEGIN waits at most before it lets the loop go on, and all that a reader ever waits.
+        raw = sqlite3.connect(path, timeout=0.005, isolation_level=None, check_same_thread=False, cached_statements=256)
+        return InlineConnection(raw, BUSY_SECONDS)
+
     engine = create_async_engine(
-        url,
+        f"sqlite+aiosqlite:///{path}",
         poolclass=AsyncAdaptedQueuePool,
         pool_size=1 if writes else READERS,
         max_overflow=0,
         pool_timeout=60,
-        connect_args={"timeout": BUSY_MS / 1000, "cached_statements": 256},
+        **({"async_creator": open_inline} if inline else {"connect_args": {"timeout": BUSY_SECONDS}}),
     )
 
     @event.listens_for(engine.sync_engine, "connect")
     def opened(connection: Any, _record: Any) -> None:
-        # We say BEGIN ourselves: the driver's own would be DEFERRED, and a read that turns into a
-        # write in the middle fails at once instead of waiting.
-        connection.isolation_level = None
+        if not inline:  # we say BEGIN ourselves: the driver's own would be DEFERRED
+            connection.isolation_level = None
         cursor = connection.cursor()
         for pragma in (
             "journal_mode = WAL",
-            f"busy_timeout = {BUSY_MS}",
             "foreign_keys = ON",
             "synchronous = FULL",
             "journal_size_limit = 67108864",
@@ -142,12 +150,19 @@ def _sqlite_engine(url: str, *, writes: bool) -> AsyncEngine:
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
+        # The built-in lower() knows ASCII only; who filters by a word beyond it asks for this one.
+        connection.create_function("unicode_lower", 1, lowered, deterministic=True)
 
     @event.listens_for(engine.sync_engine, "begin")
     def begun(connection: Any) -> None:
+        # A read that turns into a write in the middle fails at once instead of waiting, so a writer says so first.
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def lowered(text: str | None) -> str | None:
+    return None if text is None else text.lower()
 
 
 def explain(error: DBAPIError, sqlite_path: Path | None) -> SetupError:

@@ -23,14 +23,16 @@ async def claim(
     """Takes up to `limit` due rows that nobody holds, the longest due first, for `hold`; returns them whole."""
     columns = cast(Table, table.__table__).columns
     key = list(cast(Table, table.__table__).primary_key)[0]
+    # Beside the UPDATE, not in it: a plan may run a subquery again, and then claim more than `limit`.
     due = (
-        select(key)
+        select(key.label("due"))
         .where(table.due_at <= now, or_(table.claimed_until.is_(None), table.claimed_until <= now))
-        .order_by(table.due_at)
+        .order_by(table.due_at, key)
         .limit(limit)
         .with_for_update(skip_locked=True)
+        .cte("claimed")
     )
-    query = update(table).where(key.in_(due)).values(claimed_until=now + hold).returning(*columns)
+    query = update(table).where(key.in_(select(due.c.due))).values(claimed_until=now + hold).returning(*columns)
     rows = (await db.execute(query)).all()
     return sorted(rows, key=lambda row: (row.due_at, row[0]))
 

@@ -22,6 +22,7 @@ from lifestream.types import Audience, Entry, Filter, Source, Stored, Via
 
 MOST_KEYS = 400
 """How many values go into one IN (...): SQLite takes 32,766 in all, and plans are made per length."""
+DELETED = "This entry was deleted."
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +82,9 @@ async def record(
     via: Via,
     quiet: bool,
 ) -> Recorded:
-    """Writes what was decided, and gives each change its number. `cleaned` is by identity.
-
-    A document has its newest entry first; it is written from its end, so that the newest gets the highest number.
-    """
-    inserts = [one for one in reversed(decisions) if isinstance(one, Insert)]
-    updates = [one for one in reversed(decisions) if isinstance(one, Update)]
+    """Writes what was decided, and gives each change its number, in this order. `cleaned` is by identity."""
+    inserts = [one for one in decisions if isinstance(one, Insert)]
+    updates = [one for one in decisions if isinstance(one, Update)]
     for one in decisions:
         if isinstance(one, Skip) and one.known and one.known.identity != one.item.identity:
             await _follow_id(db, one.known, one.item)
@@ -95,7 +93,9 @@ async def record(
     if not count:
         return Recorded()
     numbers = iter(await changes.number(db, count, now))
-    public = source.visibility == "public"
+    public = await _is_public(db, source.id)
+    if public is None:
+        return Recorded()
     if inserts:
         rows = []
         for one in inserts:
@@ -105,17 +105,21 @@ async def record(
     for change in updates:
         values = columns(cleaned[change.item.identity]) | _identity(change.item)
         values |= {"churn": change.churn, "deleted_by": ""}
-        await _write(db, EntryRow.id == change.known.id, next(numbers), public, values)
+        which = and_(EntryRow.id == change.known.id, EntryRow.deleted_by != "owner")
+        await _write(db, which, next(numbers), values)
     for gone in deletes:
-        await _write(db, EntryRow.id == gone.known.id, next(numbers), public, _scrubbed("source"))
+        which = and_(EntryRow.id == gone.known.id, EntryRow.deleted_by == "")
+        await _write(db, which, next(numbers), _scrubbed("source"))
     revived = sum(1 for one in updates if one.known.deleted_by)
     return Recorded(len(inserts), len(updates), len(deletes), len(inserts) + revived - len(deletes))
 
 
 async def add(db: AsyncConnection, source: Source, entry: Entry, *, now: datetime) -> str:
-    """Writes an entry made here, in a local source; returns its id."""
+    """Writes an entry made here, in a local source; returns its id. Raises NotFound if the source was removed."""
     numbers = await changes.number(db, 1, now)
-    public = source.visibility == "public"
+    public = await _is_public(db, source.id)
+    if public is None:
+        raise NotFound(f"There is no source “{source.slug}”.")
     row = _new_row(source.id, entry, numbers[0], now, quiet=False, exposed=public)
     row |= {"identity": secrets.token_hex(16), "first_via": "post"}
     await db.execute(insert(EntryRow), [row])
@@ -123,15 +127,17 @@ async def add(db: AsyncConnection, source: Source, entry: Entry, *, now: datetim
 
 
 async def edit(db: AsyncConnection, stored: Stored, entry: Entry, *, now: datetime) -> None:
+    """Raises Gone where somebody deleted it meanwhile."""
     numbers = await changes.number(db, 1, now)
-    public = stored.source.visibility == "public"
-    await _write(db, EntryRow.public_id == stored.id, numbers[0], public, columns(entry))
+    if not await _write(db, _living(stored), numbers[0], columns(entry)):
+        raise Gone(DELETED)
 
 
 async def remove(db: AsyncConnection, stored: Stored, *, now: datetime) -> None:
     """The owner deletes an entry: its words go, a tombstone stays, and it does not come back."""
     numbers = await changes.number(db, 1, now)
-    await _write(db, EntryRow.public_id == stored.id, numbers[0], False, _scrubbed("owner"))
+    if not await _write(db, _living(stored), numbers[0], _scrubbed("owner")):
+        raise Gone(DELETED)
 
 
 async def renumber_source(db: AsyncConnection, source_id: int, *, now: datetime, values: dict[str, Any]) -> int:
@@ -154,12 +160,12 @@ def gone_with_source() -> dict[str, Any]:
 
 async def one(db: AsyncConnection, public_id: str, *, audience: Audience) -> Stored:
     """The entry. Raises NotFound, also for what `audience` may not see; Gone for a deleted one."""
-    query = _joined(select(*STORED)).where(EntryRow.public_id == public_id, gate.readable(audience))
+    query = _joined(select(*STORED)).where(EntryRow.public_id == public_id.replace("\0", ""), gate.readable(audience))
     row = (await db.execute(query)).one_or_none()
     if row is None or (row.deleted_by and audience == "public" and not row.exposed):
         raise NotFound("There is no entry with this address.")
     if row.deleted_by:
-        raise Gone("This entry was deleted.")
+        raise Gone(DELETED)
     return to_stored(row)
 
 
@@ -220,14 +226,21 @@ def new_id() -> str:
     return base64.b32encode(secrets.token_bytes(10)).decode().lower()
 
 
-async def _write(
-    db: AsyncConnection, which: ColumnElement[bool], seq: int, exposed: bool, values: dict[str, Any]
-) -> None:
+async def _is_public(db: AsyncConnection, source_id: int) -> bool | None:
+    """As it is now, in the log's turn: the source may have been flipped, or removed (None), since it was read."""
+    query = select(SourceRow.visibility == "public").where(SourceRow.id == source_id, SourceRow.removed.is_(False))
+    return (await db.execute(query)).scalar_one_or_none()
+
+
+def _living(stored: Stored) -> ColumnElement[bool]:
+    return and_(EntryRow.public_id == stored.id, EntryRow.deleted_by == "")
+
+
+async def _write(db: AsyncConnection, which: ColumnElement[bool], seq: int, values: dict[str, Any]) -> bool:
     """Changes one entry. Whatever its arrival was, a later change is never quiet; once exposed, always exposed."""
-    values = values | {"seq": seq, "quiet": False}
-    if exposed:
-        values["exposed"] = True
-    await db.execute(update(EntryRow).where(which).values(values))
+    in_public = EntryRow.source_id.in_(select(SourceRow.id).where(SourceRow.visibility == "public"))
+    values = values | {"seq": seq, "quiet": False, "exposed": or_(EntryRow.exposed, in_public)}
+    return (await db.execute(update(EntryRow).where(which).values(values))).rowcount > 0
 
 
 async def _follow_id(db: AsyncConnection, known: Known, item: Identified) -> None:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import delete, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lifestream.protocol.hub import address_key
@@ -38,18 +39,25 @@ class DueFeed:
 
 async def ensure(db: AsyncConnection, url: str, now: datetime, *, discovered: bool = False) -> int:
     """The row for `url`, made if it is not there; due at once."""
-    key = address_key(url)
-    found = (await db.execute(select(FeedRow.id).where(FeedRow.url_key == key))).scalar_one_or_none()
-    if found is not None:
-        await db.execute(update(FeedRow).where(FeedRow.id == found).values(due_at=now))
-        return found
-    values = {"url": url, "url_key": key, "discovered": discovered, "pace_at": now, "due_at": now}
-    row = await db.execute(insert(FeedRow).values(values).returning(FeedRow.id))
-    return int(row.scalar_one())
+    dialect = postgresql if db.dialect.name == "postgresql" else sqlite
+    values = {"url": url, "url_key": address_key(url), "discovered": discovered, "pace_at": now, "due_at": now}
+    statement = dialect.insert(FeedRow).values(values)
+    statement = statement.on_conflict_do_update(index_elements=["url_key"], set_={"due_at": now})
+    return int((await db.execute(statement.returning(FeedRow.id))).scalar_one())
+
+
+async def forget(db: AsyncConnection, feed_id: int) -> None:
+    """What was seen there before is not known to a source that is added now: the next look takes in everything."""
+    values = {
+        "discovered": False, "etag": "", "last_modified": "", "body_digest": "", "first_document_at": None,
+        "fetched_at": None, "failures": 0, "interval": 0,
+    }  # fmt: skip
+    await db.execute(update(FeedRow).where(FeedRow.id == feed_id).values(values))
 
 
 async def ask(db: AsyncConnection, asked: Mapping[int, tuple[int, str]], now: datetime) -> None:
     """Asks for looks: feed -> (how often, via). All that is asked before a look begins is answered by that one."""
+    await _take_turns(db, asked)
     query = (
         select(FeedRow, SourceRow.state)
         .outerjoin(SourceRow, SourceRow.feed_id == FeedRow.id)
@@ -80,6 +88,7 @@ async def finish(
     `found`: the look saw something that was not there before, which resets the bucket's gap.
     """
     pace = feed.pace.found(now, found)
+    await _take_turns(db, [feed.id])
     row = (
         await db.execute(
             select(FeedRow.asked, FeedRow.due_at, SourceRow.state)
@@ -133,6 +142,17 @@ async def drop_if_unused(db: AsyncConnection, feed_id: int) -> None:
         select(HubSubscriberRow.id).where(HubSubscriberRow.topic_key == key).exists(),
     )
     await db.execute(delete(FeedRow).where(FeedRow.id == feed_id, ~or_(*used)))
+
+
+async def _take_turns(db: AsyncConnection, feed_ids: Iterable[int]) -> None:
+    """Who asks for a look and who ends one wait for each other, else a ping between reading and writing is lost.
+
+    In a statement of its own, so that the next one reads what the other has committed; in one order, so that two
+    who want several never wait in a ring. On SQLite there is one writer anyway.
+    """
+    if db.dialect.name == "postgresql":
+        query = select(FeedRow.id).where(FeedRow.id.in_(feed_ids)).order_by(FeedRow.id)
+        await db.execute(query.with_for_update(key_share=True))
 
 
 _PACE = (FeedRow.pace_tokens, FeedRow.pace_at, FeedRow.pace_gap, FeedRow.pace_last)

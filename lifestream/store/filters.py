@@ -4,7 +4,9 @@ import math
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, and_, func, true
+from sqlalchemy import ColumnElement, and_, false, func, true
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import GenericFunction
 
 from lifestream.store.tables import EntryRow, SourceRow
 from lifestream.types import Filter, Near, Stored
@@ -12,21 +14,35 @@ from lifestream.types import Filter, Near, Stored
 KM_PER_DEGREE = 111.32
 
 
+class unicode_lower(GenericFunction[str]):
+    """`lower()` beyond ASCII, which SQLite's own does not know; there it is Python's (store/database.py)."""
+
+    inherit_cache = True
+
+
+@compiles(unicode_lower)
+def _lower(element: unicode_lower, compiler: Any, **options: Any) -> str:
+    name = "unicode_lower" if compiler.dialect.name == "sqlite" else "lower"
+    return f"{name}{compiler.process(element.clauses, **options)}"
+
+
 def condition(wanted: Filter) -> ColumnElement[bool]:
     """Of entries joined to their source."""
+    if "\0" in wanted.tag + wanted.source + wanted.q:  # in nothing that is stored, and PostgreSQL cannot be asked
+        return false()
     parts: list[ColumnElement[bool]] = []
     if wanted.kind:
         parts.append(EntryRow.kind == wanted.kind)
     if wanted.source:
         parts.append(SourceRow.slug == wanted.source)
     if wanted.tag:
-        tag = orjson.dumps(wanted.tag.casefold()).decode()
-        parts.append(func.lower(EntryRow.tags.cast(EntryRow.title.type)).contains(tag, autoescape=True))
+        tag = orjson.dumps(wanted.tag.lower()).decode()
+        parts.append(_lowered(EntryRow.tags.cast(EntryRow.title.type), tag).contains(tag, autoescape=True))
     if wanted.near:
         parts.append(_within(wanted.near))
-    for word in wanted.q.casefold().split():
-        text = func.lower(func.coalesce(EntryRow.title, "") + " " + EntryRow.summary + " " + EntryRow.content_html)
-        parts.append(text.contains(word, autoescape=True))
+    text = func.coalesce(EntryRow.title, "") + " " + EntryRow.summary + " " + EntryRow.content_html
+    for word in wanted.q.lower().split():
+        parts.append(_lowered(text, word).contains(word, autoescape=True))
     return and_(true(), *parts)
 
 
@@ -36,12 +52,17 @@ def matches(stored: Stored, wanted: Filter) -> bool:
         return False
     if wanted.source and stored.source.slug != wanted.source:
         return False
-    if wanted.tag and wanted.tag.casefold() not in (tag.casefold() for tag in entry.tags):
+    if wanted.tag and wanted.tag.lower() not in (tag.lower() for tag in entry.tags):
         return False
     if wanted.near and (entry.location is None or not _close(entry.location.lat, entry.location.lon, wanted.near)):
         return False
-    text = f"{entry.title or ''} {entry.summary} {entry.content_html}".casefold() if wanted.q else ""
-    return all(word in text for word in wanted.q.casefold().split())
+    text = f"{entry.title or ''} {entry.summary} {entry.content_html}".lower() if wanted.q else ""
+    return all(word in text for word in wanted.q.lower().split())
+
+
+def _lowered(text: ColumnElement[Any], word: str) -> ColumnElement[str]:
+    """The quick built-in does where `word` has ASCII letters only."""
+    return func.lower(text) if word.isascii() else unicode_lower(text)
 
 
 def _within(near: Near) -> ColumnElement[bool]:

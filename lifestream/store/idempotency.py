@@ -2,16 +2,20 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lifestream.store.tables import EntryRow, IdempotencyRow
 
 KEPT = timedelta(days=7)
+KEY_LOCKS = 0x69646D  # "idm"
 
 
 async def used(db: AsyncConnection, key: str) -> str | None:
-    """The id of the entry that this key made, if it was used."""
+    """The id of the entry that this key made, if it was used. On PostgreSQL two calls with one key take turns here."""
+    if db.dialect.name == "postgresql":
+        lock = text("SELECT pg_advisory_xact_lock(:space, hashtext(:key))")
+        await db.execute(lock, {"space": KEY_LOCKS, "key": key})
     query = select(EntryRow.public_id).join(IdempotencyRow, IdempotencyRow.entry_id == EntryRow.id)
     return (await db.execute(query.where(IdempotencyRow.key == key))).scalar_one_or_none()
 

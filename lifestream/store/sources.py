@@ -2,16 +2,18 @@
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from sqlalchemy import ColumnElement, case, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lifestream.errors import Conflict, InvalidInput, NotFound
 from lifestream.protocol.hub import address_key
-from lifestream.store import entries, feeds, gate
+from lifestream.store import changes, entries, feeds, gate
 from lifestream.store.tables import AnyRow, AnySelect, FeedRow, SourceRow, SubscriptionRow
 from lifestream.types import KINDS, Audience, Source, Visibility
 
@@ -32,6 +34,7 @@ async def add_feed(
 ) -> str:
     """Adds a source for the page or feed at `url`, to be discovered by the next look; returns its slug."""
     feed_id = await feeds.ensure(db, url, now)
+    await feeds.forget(db, feed_id)
     same = (await db.execute(select(SourceRow.slug).where(SourceRow.feed_id == feed_id))).scalar_one_or_none()
     added = await _with_added_key(db, url)
     if same or added:
@@ -42,7 +45,7 @@ async def add_feed(
         "feed_id": feed_id, "kind": _known_kind(kind), "visibility": visibility, "state": "pending",
         "hub_choice": hub_choice, "created_at": now,
     }  # fmt: skip
-    await db.execute(insert(SourceRow).values(values))
+    await _insert(db, values)
     return slug
 
 
@@ -61,15 +64,17 @@ async def add_local(
         "url": f"local:{slug}", "kind": _known_kind(kind), "visibility": visibility, "state": "active",
         "delivery": "local", "created_at": now,
     }  # fmt: skip
-    await db.execute(insert(SourceRow).values(values))
-    return slug
+    await _insert(db, values)
+    return str(values["slug"])
 
 
 async def ensure_notes(db: AsyncConnection, now: datetime) -> None:
-    """The local source `notes` exists from the start."""
+    """The local source `notes` exists from the start, whichever of several processes starts first."""
     there = (await db.execute(select(SourceRow.id).where(SourceRow.slug == NOTES))).scalar_one_or_none()
     if there is None:
-        await add_local(db, NOTES, now=now, kind="note")
+        with suppress(Conflict):
+            async with db.begin_nested():
+                await add_local(db, NOTES, now=now, kind="note")
 
 
 async def every(db: AsyncConnection, *, audience: Audience) -> list[Source]:
@@ -79,7 +84,8 @@ async def every(db: AsyncConnection, *, audience: Audience) -> list[Source]:
 
 async def get(db: AsyncConnection, slug: str, *, audience: Audience) -> Source:
     """The source. Raises NotFound, also for one that `audience` may not see."""
-    row = (await db.execute(_query().where(SourceRow.slug == slug, gate.readable(audience)))).one_or_none()
+    which = SourceRow.slug == slug.replace("\0", "")  # PostgreSQL's text cannot hold it
+    row = (await db.execute(_query().where(which, gate.readable(audience)))).one_or_none()
     if row is None:
         raise NotFound(f"There is no source “{slug}”.")
     return _source(row)
@@ -124,6 +130,7 @@ async def set_visibility(db: AsyncConnection, source: Source, visibility: Visibi
     """
     if visibility == source.visibility:
         return
+    await changes.in_turn(db)
     await change(db, source, visibility=visibility)
     values = {"quiet": False} if visibility == "private" else {"quiet": True, "exposed": True}
     await entries.renumber_source(db, source.id, now=now, values=values)
@@ -131,6 +138,7 @@ async def set_visibility(db: AsyncConnection, source: Source, visibility: Visibi
 
 async def remove(db: AsyncConnection, source: Source, now: datetime) -> None:
     """Removes a source and its entries; tombstones stay, so that open pages and subscribers learn of it."""
+    await changes.in_turn(db)
     await entries.renumber_source(db, source.id, now=now, values=entries.gone_with_source())
     gone = {"removed": True, "slug": f"{source.slug}~{source.id}", "feed_id": None, "added_key": "", "entry_count": 0}
     await change(db, source, **gone)
@@ -230,6 +238,13 @@ async def _free_slug(db: AsyncConnection, asked: str, hint: str) -> str:
     taken_slugs = set((await db.execute(select(SourceRow.slug).where(SourceRow.slug.startswith(stem)))).scalars())
     numbered = (f"{stem}-{number}" for number in range(2, len(taken_slugs) + 3))
     return next(slug for slug in (stem, *numbered) if slug not in taken_slugs)
+
+
+async def _insert(db: AsyncConnection, values: dict[str, Any]) -> None:
+    try:
+        await db.execute(insert(SourceRow).values(values))
+    except IntegrityError:  # somebody else was quicker
+        raise Conflict(f"There is a source “{values['slug']}”, or one of this address, already.") from None
 
 
 def _known_kind(kind: str) -> str:

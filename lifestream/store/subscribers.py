@@ -93,7 +93,13 @@ async def drop_request(db: AsyncConnection, request: Request) -> None:
 
 
 async def verified(db: AsyncConnection, request: Request, now: datetime) -> None:
-    """The subscriber confirmed it: only now does the request count (WebSub 5.1)."""
+    """The subscriber confirmed it: only now does the request count (WebSub 5.1).
+
+    One that is no longer there was overtaken by a newer one, which is verified: it must not undo that.
+    """
+    there = select(HubRequestRow.id).where(HubRequestRow.id == request.id).with_for_update()
+    if (await db.execute(there)).scalar_one_or_none() is None:
+        return
     key = (HubSubscriberRow.topic_key == request.topic_key) & (HubSubscriberRow.callback == request.callback)
     if request.mode == "unsubscribe":
         gone = select(HubSubscriberRow.id).where(key).scalar_subquery()
