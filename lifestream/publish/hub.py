@@ -30,6 +30,8 @@ log = get_logger(__name__)
 POSITION = "hub_position"
 POSITION_LOCK = 0x687562  # "hub"
 PAGE = 500
+NOTED_EVERY = 600_000_000
+"""Ten minutes of the log's clock, in µs."""
 VERIFY_ATTEMPTS = 3
 VERIFY_TIMEOUT = 10.0
 DELIVERY_TIMEOUT = 10.0
@@ -39,45 +41,64 @@ DELIVERIES_AT_ONCE = 50
 async def follow(site: Site) -> None:
     """Turns changes in the log into deliveries of the feeds that they are in; runs until cancelled."""
     bell = site.store.bells[bells.LOG]
+    position: int | None = None
     while True:
         heard = bell.strokes
         try:
-            while await distribute_next(site):
-                pass
-        except Exception as error:
+            if position is None:
+                position = await start(site)
+            position, more = await distribute_from(site, position)
+        except Exception as error:  # the database is away; the position is still where it was
             log.error("hub", status="failed", error=type(error).__name__)
             await asyncio.sleep(1.0)
             continue
-        await bell.heard(heard, timeout=5.0)
+        if not more:
+            await bell.heard(heard, timeout=5.0)
 
 
-async def distribute_next(site: Site) -> bool:
-    """Takes one page of the log; True when there may be more. What is distributed and how far we are is one commit."""
-    async with site.store.read() as db:
-        known = await owner.fact(db, POSITION)
-        if known is not None and await changes.head(db) <= int(known):
-            return False
-    distributed = 0
+async def start(site: Site) -> int:
+    """Where distribution stands. A new site starts at the head: history is not news."""
     async with site.store.begin() as db:
-        position = await _position(db)
-        page = await changes.after(db, position, audience="public", limit=PAGE)
-        if page:
-            slugs = {one.source.slug for one in page if gate.told(one, "public", Filter())}
-            distributed = await _distribute(site, db, slugs)
-            await owner.set_fact(db, POSITION, str(page[-1].seq))
-        else:  # only changes that the public never sees
-            await owner.set_fact(db, POSITION, str(await changes.head(db)))
-    if distributed:
-        site.store.bells.ring(bells.HUB)
-    return len(page) == PAGE
+        known = await owner.fact(db, POSITION)
+        if known is not None:
+            return int(known)
+        head = await changes.head(db)
+        await owner.set_fact(db, POSITION, str(head))
+        return head
 
 
-async def _position(db: AsyncConnection) -> int:
-    """Where distribution stands; several processes take turns. A new site starts at the head: history is not news."""
-    if db.dialect.name == "postgresql":
-        await db.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": POSITION_LOCK})
-    known = await owner.fact(db, POSITION)
-    return int(known) if known is not None else await changes.head(db)
+async def distribute_from(site: Site, position: int) -> tuple[int, bool]:
+    """Takes one page of the log; returns how far that went and whether there is more.
+
+    What is distributed and how far we are is one commit. While nobody subscribes to our own feeds, the position is
+    only noted now and then: what is read twice after a restart is no newer than what was delivered, and goes nowhere.
+    """
+    async with site.store.read() as db:
+        slugs, upto, more = await _news(db, position)
+        wanted = bool(slugs) and bool(await _wanted(site, db, slugs))
+    if wanted:
+        async with site.store.begin(rings=[bells.HUB]) as db:
+            if db.dialect.name == "postgresql":  # several processes take turns
+                await db.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": POSITION_LOCK})
+            await _distribute(site, db, slugs)
+            await owner.set_fact(db, POSITION, str(upto))
+    elif upto // NOTED_EVERY != position // NOTED_EVERY:
+        async with site.store.begin(durable=False) as db:
+            await owner.set_fact(db, POSITION, str(upto))
+    return upto, more
+
+
+async def _news(db: AsyncConnection, position: int) -> tuple[set[str], int, bool]:
+    """Whose feeds changed since `position`, how far that goes, and whether there is more."""
+    page = await changes.after(db, position, audience="public", limit=PAGE)
+    slugs = {one.source.slug for one in page if gate.told(one, "public", Filter())}
+    return slugs, page[-1].seq if page else position, len(page) == PAGE
+
+
+async def _wanted(site: Site, db: AsyncConnection, slugs: set[str]) -> set[str]:
+    """The topics of ours, of these sources or of all, that somebody subscribed to."""
+    keys = [address_key(site.config.base_url + feed_path(slug)) for slug in ["", *slugs]]
+    return await subscribers.topics_with_subscribers(db, keys, site.now())
 
 
 async def _distribute(site: Site, db: AsyncConnection, slugs: set[str]) -> int:

@@ -25,6 +25,10 @@ from lifestream.store.inline_sqlite import InlineConnection
 
 BUSY_SECONDS = 10.0
 READERS = 4
+CHECKPOINT_PAGES = 1000
+LOOK_AGAIN = 0.05
+"""Seconds between two looks for what another process wrote (SQLite)."""
+LISTEN_AGAIN = 1.0
 
 
 class Store:
@@ -77,41 +81,41 @@ class Store:
 
     @asynccontextmanager
     async def _relaxed(self, connection: AsyncConnection) -> AsyncIterator[None]:
-        """Commits inside do not wait for the disk. SQLite ignores this PRAGMA inside a transaction, so it goes before.
+        """Commits inside do not wait for the disk. SQLite ignores these PRAGMAs inside a transaction, so they go before.
 
-        In WAL mode NORMAL keeps the order of commits and only leaves out the fsync.
+        In WAL mode NORMAL keeps the order of commits and only leaves out the fsync; a checkpoint would bring it back.
         """
         if not self.is_sqlite:  # PostgreSQL's group commit makes it not worth a statement
             yield
             return
-        driver: Any = (await connection.get_raw_connection()).driver_connection
-        await driver.execute("PRAGMA synchronous = NORMAL")
+        driver = await _driver(connection)
+        driver.waits_for_disk = False
+        driver.run("PRAGMA synchronous = NORMAL", "PRAGMA wal_autocheckpoint = 0")
         try:
             yield
         finally:
-            await driver.execute("PRAGMA synchronous = FULL")
+            driver.waits_for_disk = True
+            driver.run("PRAGMA synchronous = FULL", f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
 
     async def watch(self) -> None:
-        """Rings every bell when another connection or process has written; runs until cancelled.
+        """Rings every bell when another process has written; runs until cancelled.
 
-        SQLite tells through `PRAGMA data_version` (3 µs a call). On PostgreSQL this is the slow net under
-        the wake-ups: nothing waits longer than a second.
+        SQLite tells the writer's own connection, through `PRAGMA data_version` (3 µs a call), of all commits but its
+        own. On PostgreSQL this is the slow net under the wake-ups: nothing waits longer than a second.
         """
-        if self.sqlite_path is None:
+        if not self.is_sqlite:
             while True:
-                await asyncio.sleep(1.0)
+                await asyncio.sleep(LISTEN_AGAIN)
                 self.bells.ring_all()
-        connection = sqlite3.connect(self.sqlite_path, isolation_level=None)
-        try:
-            last = None
-            while True:
-                version = connection.execute("PRAGMA data_version").fetchone()
-                if version != last:
-                    last = version
-                    self.bells.ring_all()
-                await asyncio.sleep(0.05)
-        finally:
-            connection.close()
+        async with self._writer.connect() as connection:
+            driver = await _driver(connection)
+        seen = driver.data_version()
+        while True:
+            await asyncio.sleep(LOOK_AGAIN)
+            version = driver.data_version()
+            if version is not None and version != seen:
+                seen = version
+                self.bells.ring_all()
 
     async def aclose(self) -> None:
         for engine in {self._writer, self._reader, self._patient}:
@@ -120,8 +124,10 @@ class Store:
 
 def _sqlite_engine(path: Path, *, writes: bool, inline: bool = True) -> AsyncEngine:
     async def open_inline() -> InlineConnection:
-        # 5 ms: what BEGIN waits at most before it lets the loop go on, and all that a reader ever waits.
-        raw = sqlite3.connect(path, timeout=0.005, isolation_level=None, check_same_thread=False, cached_statements=256)
+        # A writer waits for its turn without holding up the loop; a reader waits for nobody, but at a recovery.
+        raw = sqlite3.connect(
+            path, timeout=0.005 if writes else 1.0, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
         return InlineConnection(raw, BUSY_SECONDS)
 
     engine = create_async_engine(
@@ -146,7 +152,7 @@ def _sqlite_engine(path: Path, *, writes: bool, inline: bool = True) -> AsyncEng
             "cache_size = -8000",
             "temp_store = MEMORY",
             "query_only = OFF" if writes else "query_only = ON",
-            "wal_autocheckpoint = 1000" if writes else "wal_autocheckpoint = 0",
+            f"wal_autocheckpoint = {CHECKPOINT_PAGES if writes else 0}",
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
@@ -163,6 +169,12 @@ def _sqlite_engine(path: Path, *, writes: bool, inline: bool = True) -> AsyncEng
 
 def lowered(text: str | None) -> str | None:
     return None if text is None else text.lower()
+
+
+async def _driver(connection: AsyncConnection) -> InlineConnection:
+    driver = (await connection.get_raw_connection()).driver_connection
+    assert isinstance(driver, InlineConnection)
+    return driver
 
 
 def explain(error: DBAPIError, sqlite_path: Path | None) -> SetupError:

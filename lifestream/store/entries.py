@@ -82,7 +82,10 @@ async def record(
     via: Via,
     quiet: bool,
 ) -> Recorded:
-    """Writes what was decided, and gives each change its number, in this order. `cleaned` is by identity."""
+    """Writes what was decided, and gives each change its number, in this order. `cleaned` is by identity.
+
+    A source that was removed while its document was on its way gets nothing.
+    """
     inserts = [one for one in decisions if isinstance(one, Insert)]
     updates = [one for one in decisions if isinstance(one, Update)]
     for one in decisions:

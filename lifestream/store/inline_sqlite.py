@@ -62,20 +62,36 @@ class InlineConnection:
     def __init__(self, raw: sqlite3.Connection, busy_seconds: float) -> None:
         self.raw = raw
         self._busy_seconds = busy_seconds
+        self._committing = False
+        self.waits_for_disk = True
         self._connection: sqlite3.Connection | None = raw  # the dialect looks whether it is there
 
     def cursor(self) -> InlineCursor:
         return InlineCursor(self)
 
-    async def execute(self, sql: str) -> None:
-        self.raw.execute(sql)
+    def run(self, *statements: str) -> None:
+        for sql in statements:
+            self.raw.execute(sql)
+
+    def data_version(self) -> int | None:
+        """A number that changes when another connection commits; None while a COMMIT of ours is on its way."""
+        if self._committing or self._connection is None:
+            return None
+        version: int = self.raw.execute("PRAGMA data_version").fetchone()[0]
+        return version
 
     async def create_function(self, *arguments: Any, **named: Any) -> None:
         self.raw.create_function(*arguments, **named)
 
     async def commit(self) -> None:
-        if self.raw.in_transaction:
-            await _finished(asyncio.to_thread(self.raw.commit))
+        if not self.waits_for_disk:
+            self.raw.commit()
+        elif self.raw.in_transaction:
+            self._committing = True
+            try:
+                await _finished(asyncio.to_thread(self.raw.commit))
+            finally:
+                self._committing = False
 
     async def rollback(self) -> None:
         self.raw.rollback()

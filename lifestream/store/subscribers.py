@@ -135,6 +135,9 @@ async def feeds_with_subscribers(db: AsyncConnection, feed_ids: Sequence[int], n
 
 async def distribute(db: AsyncConnection, content: Content, now: datetime) -> None:
     """Makes `content` what every subscriber of its topic is to be given next, in the place of anything older."""
+    known = select(HubContentRow.version).where(HubContentRow.topic_key == content.topic_key)
+    if ((await db.execute(known)).scalar_one_or_none() or 0) >= content.version:
+        return
     await _upsert(db, HubContentRow, asdict(content), ("topic_key",))
     subscribers = select(HubSubscriberRow.id).where(
         HubSubscriberRow.topic_key == content.topic_key, HubSubscriberRow.expires_at > now

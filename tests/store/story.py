@@ -60,7 +60,7 @@ async def arrives(
     items, tombstones = identify(feed, BLOG), tombstone_identities(feed)
     async with store.begin() as db:
         known = await entries.known(db, source.id, items, tombstones)
-        decisions = decide_document(items, tombstones, known.by_identity, known.by_link)
+        decisions = decide_document(items, tombstones, known.by_identity, known.by_link)[::-1]
         wanted = [one.item for one in decisions if isinstance(one, Insert | Update)]
         cleaned = {item.identity: clean(item, feed, BLOG, None, now) for item in wanted}
         return await entries.record(db, source, decisions, cleaned, now=now, via=via, quiet=quiet)
