@@ -400,15 +400,9 @@ class _Guard(httpcore2.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
-        async with asyncio.timeout(self._timeout):
-            found = await self._addresses(host, port)
-            for address in found[:-1]:
-                try:
-                    async with asyncio.timeout(ONE_DIAL_SECONDS):
-                        return await _dial(address, port)
-                except OSError:  # which TimeoutError is, too
-                    continue
-            return await _dial(found[-1], port)
+        connect_by = asyncio.get_running_loop().time() + self._timeout
+        async with asyncio.timeout_at(connect_by):
+            return _Stream(await self._addresses(host, port), port, connect_by)
 
     async def _addresses(self, host: str, port: int) -> Sequence[IPAddress]:
         try:
@@ -424,23 +418,17 @@ class _Guard(httpcore2.AsyncNetworkBackend):
         return allowed
 
 
-async def _dial(address: IPAddress, port: int) -> "_Stream":
-    connection = socket.socket(socket.AF_INET if address.version == 4 else socket.AF_INET6, socket.SOCK_STREAM)
-    try:
-        connection.setblocking(False)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        await asyncio.get_running_loop().sock_connect(connection, (str(address), port))
-    except BaseException:
-        connection.close()
-        raise
-    return _Stream(connection)
-
-
 class _Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
-    """One connection, straight on asyncio's transport. It has no clock of its own: `Client` holds the deadlines."""
+    """One connection, straight on asyncio's transport; the deadlines for what comes after dialling are `Client`'s.
 
-    def __init__(self, connection: socket.socket) -> None:
-        self._socket = connection
+    It is dialled when it is known whether it is for TLS. (To dial first and hand over the socket is not safe: when that
+    is cancelled, uvloop and the socket both close the same descriptor, which may by then be another connection's.)
+    """
+
+    def __init__(self, addresses: Sequence[IPAddress], port: int, connect_by: float) -> None:
+        self._addresses = addresses
+        self._port = port
+        self._connect_by = connect_by
         self._transport: asyncio.Transport | None = None
         self._unsent: list[bytes] = []
         self._received = bytearray()
@@ -472,14 +460,12 @@ class _Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
     async def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore2.AsyncNetworkStream:
-        await self._open(ssl=ssl_context, server_hostname=server_hostname)
+        await self._open({"ssl": ssl_context, "server_hostname": server_hostname})
         return self
 
     async def aclose(self) -> None:
         if self._transport:
             self._transport.abort()
-        else:
-            self._socket.close()
 
     def get_extra_info(self, info: str) -> Any:
         """An idle connection that has something to read was closed by the other side, or speaks out of turn."""
@@ -513,19 +499,25 @@ class _Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         self._full = False
         self._changed()
 
-    async def _open(self, **tls: Any) -> None:
-        try:
-            await asyncio.get_running_loop().create_connection(lambda: self, sock=self._socket, **tls)
-        except BaseException:
-            await self.aclose()
-            raise
+    async def _open(self, tls: Mapping[str, Any]) -> None:
+        async with asyncio.timeout_at(self._connect_by):
+            for address in self._addresses[:-1]:
+                try:
+                    async with asyncio.timeout(ONE_DIAL_SECONDS):
+                        return await self._dial(address, tls)
+                except OSError:  # which TimeoutError is, too
+                    continue
+            await self._dial(self._addresses[-1], tls)
+
+    async def _dial(self, address: IPAddress, tls: Mapping[str, Any]) -> None:
+        await asyncio.get_running_loop().create_connection(lambda: self, str(address), self._port, **tls)
 
     async def _flush(self) -> None:
         """Waits until the system took it, or an answer came first: a server may refuse a body that it has not read."""
         if not self._unsent:
             return
         if self._transport is None:
-            await self._open()
+            await self._open({})
         assert self._transport
         self._transport.write(b"".join(self._unsent))
         self._unsent.clear()

@@ -191,7 +191,7 @@ def _in_order(source: Source, feed: Feed | None, via: str, hub_asked: bool) -> d
     if feed:
         values["site_url"] = feed.site_url
         if feed.title:
-            values["title"] = sources.unless_given(feed.title[:200])
+            values["feed_title"] = feed.title[:200]
     return values
 
 

@@ -28,7 +28,10 @@ async def _serve(config: Config, listening: socket.socket, background: bool) -> 
     app = create_app()
     async with running(app, config, background=background):
         server = Server(server_config(app, config), announce=lambda: _announce(app.state.site))
-        await server.serve(sockets=[listening])
+        # Ours, not uvicorn's: it ends by raising the signal again, which kills the process before it has tidied up.
+        for one in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(one, server.handle_exit, one, None)
+        await server.serve_quietly(listening)
 
 
 def server_config(app: object, config: Config) -> uvicorn.Config:

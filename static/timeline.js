@@ -31,15 +31,25 @@ function apply() {
   place?.keep();
 }
 
+// Browsers scroll by whole pixels; the rest is owed to the next time, or a hundred arrivals would add up.
+let owed = 0;
+let keptAt = -1;
+
 function readingPlace() {
   if (scrollY <= NEAR_THE_TOP) return null;
   const bar = document.querySelector(".top")?.offsetHeight ?? 0;
   const shown = [...stream.querySelectorAll("[data-ordered]")].find((one) => one.getBoundingClientRect().bottom > bar);
   const anchor = shown ?? document.querySelector("footer");
   const top = anchor.getBoundingClientRect().top;
-  const now = () => (anchor.isConnected ? anchor : document.getElementById(anchor.id));
+  const topNow = () =>
+    (anchor.isConnected ? anchor : document.getElementById(anchor.id)).getBoundingClientRect().top;
   return {
-    keep: () => scrollBy({ top: now().getBoundingClientRect().top - top, behavior: "instant" }),
+    keep() {
+      const wanted = top + (scrollY === keptAt ? owed : 0);
+      scrollBy({ top: topNow() - wanted, behavior: "instant" });
+      owed = wanted - topNow();
+      keptAt = scrollY;
+    },
   };
 }
 
@@ -159,11 +169,11 @@ let patience = 0;
 let latest = null;
 let wasLive = false;
 
-// Trouble shows when it has lasted a second; a further attempt is no news while it lasts.
+// Trouble shows when it has lasted a second; a further attempt is no news meanwhile.
 function showState(detail) {
   const shown = connection.dataset.state;
   const inTrouble = shown === "reconnecting" || shown === "offline";
-  if (detail.state === "connecting" && inTrouble) return;
+  if (detail.state === "connecting" && (inTrouble || patience)) return;
   latest = detail;
   if (detail.state === "live" || inTrouble) showLatest();
   else patience ||= setTimeout(showLatest, PATIENCE);

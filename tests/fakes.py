@@ -1,9 +1,10 @@
 """Small programs that stand in for the rest of the web: a publisher, a hub, a subscriber, on real sockets."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 from urllib.parse import parse_qsl, urlencode
 
 import httpx2
@@ -17,6 +18,8 @@ from starlette.routing import Route
 from lifestream.serve import listen
 from lifestream.site import Site
 from lifestream.store import owner
+
+T = TypeVar("T")
 
 SOON = 10.0
 """Seconds within which everything that is awaited here happens, on the slowest machine."""
@@ -168,3 +171,11 @@ async def until(what: Callable[[], object], *, within: float = SOON) -> None:
     async with asyncio.timeout(within):
         while not what():
             await asyncio.sleep(0.005)
+
+
+async def comes(what: Callable[[], Awaitable[T]], *, within: float = SOON) -> T:
+    """Asks again and again until the answer is something true; gives it, and fails when there is none in time."""
+    async with asyncio.timeout(within):
+        while not (found := await what()):
+            await asyncio.sleep(0.01)
+    return found

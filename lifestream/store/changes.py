@@ -7,10 +7,10 @@ query that misses nothing (docs/decisions.md, "One log, one number").
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import func, select, text
+from sqlalchemy import Integer, bindparam, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from lifestream.protocol.live import seq_range
+from lifestream.protocol.live import LARGEST, seq_range
 from lifestream.store import gate
 from lifestream.store.rows import STORED, to_stored
 from lifestream.store.tables import EntryRow, SourceRow
@@ -37,7 +37,8 @@ async def number(db: AsyncConnection, count: int, now: datetime) -> range:
 
 async def head(db: AsyncConnection) -> int:
     """The newest number in the log; 0 when it is empty."""
-    return (await db.execute(select(func.coalesce(func.max(EntryRow.seq), 0)))).scalar_one()
+    newest: int = (await db.execute(_HEAD)).scalar_one()
+    return newest
 
 
 async def after(
@@ -47,19 +48,24 @@ async def after(
 
     Whether each is told as an entry or as a delete is for `gate.told` to say.
     """
-    query = (
-        select(*STORED)
-        .join(SourceRow, SourceRow.id == EntryRow.source_id)
-        .where(EntryRow.seq > position, gate.in_log(audience))
-        .order_by(EntryRow.seq)
-        .limit(limit)
-    )
-    if upto is not None:
-        query = query.where(EntryRow.seq <= upto)
-    return [to_stored(row) for row in await db.execute(query)]
+    places = {"position": position, "upto": LARGEST if upto is None else upto, "most": limit}
+    return [to_stored(row) for row in await db.execute(_AFTER[audience], places)]
 
 
 async def last_told(db: AsyncConnection, upto: int) -> int:
     """The newest change up to `upto` that a live stream may have carried; 0 when there is none."""
     query = select(func.coalesce(func.max(EntryRow.seq), 0)).where(EntryRow.seq <= upto, EntryRow.quiet.is_(False))
     return (await db.execute(query)).scalar_one()
+
+
+# Made once: to build a statement, and to find its compiled form, costs more than SQLite takes to run it.
+_HEAD = select(func.coalesce(func.max(EntryRow.seq), 0))
+_CHANGES = (
+    select(*STORED)
+    .join(SourceRow, SourceRow.id == EntryRow.source_id)
+    .where(EntryRow.seq > bindparam("position"), EntryRow.seq <= bindparam("upto"))
+    .order_by(EntryRow.seq)
+    .limit(bindparam("most", type_=Integer))
+)
+_AUDIENCES: tuple[Audience, ...] = ("public", "owner")
+_AFTER = {audience: _CHANGES.where(gate.in_log(audience)) for audience in _AUDIENCES}

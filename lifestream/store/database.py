@@ -75,7 +75,7 @@ class Store:
 
     @asynccontextmanager
     async def read(self, *, long: bool = False) -> AsyncIterator[AsyncConnection]:
-        """A snapshot to read from. `long`: the query may go through very many rows, so it must not hold up the loop."""
+        """A snapshot to read from. `long`: the query may go through very many rows, and must not hold up the loop."""
         async with (self._patient if long else self._reader).connect() as connection:
             yield connection
 

@@ -6,9 +6,10 @@ PostgreSQL share the rows without waiting for each other (FOR UPDATE SKIP LOCKED
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import cast
+from functools import cache
+from typing import Any, cast
 
-from sqlalchemy import Table, case, func, or_, select, update
+from sqlalchemy import Integer, Table, bindparam, case, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lifestream.store.tables import AnyRow, FeedRow, HubDeliveryRow, HubRequestRow, InboxRow, SubscriptionRow
@@ -21,27 +22,13 @@ async def claim(
     db: AsyncConnection, table: DueTable, *, now: datetime, limit: int, hold: timedelta
 ) -> Sequence[AnyRow]:
     """Takes up to `limit` due rows that nobody holds, the longest due first, for `hold`; returns them whole."""
-    columns = cast(Table, table.__table__).columns
-    key = list(cast(Table, table.__table__).primary_key)[0]
-    # Beside the UPDATE, not in it: a plan may run a subquery again, and then claim more than `limit`.
-    due = (
-        select(key.label("due"))
-        .where(table.due_at <= now, or_(table.claimed_until.is_(None), table.claimed_until <= now))
-        .order_by(table.due_at, key)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-        .cte("claimed")
-    )
-    query = update(table).where(key.in_(select(due.c.due))).values(claimed_until=now + hold).returning(*columns)
-    rows = (await db.execute(query)).all()
+    rows = (await db.execute(_claiming(table), {"now": now, "most": limit, "until": now + hold})).all()
     return sorted(rows, key=lambda row: (row.due_at, row[0]))
 
 
 async def next_due(db: AsyncConnection, table: DueTable) -> datetime | None:
     """When the next row is free to be claimed; None when nothing is due at all."""
-    free_at = case((table.claimed_until > table.due_at, table.claimed_until), else_=table.due_at)
-    query = select(func.min(free_at)).where(table.due_at.is_not(None))
-    soonest: datetime | None = (await db.execute(query)).scalar_one()
+    soonest: datetime | None = (await db.execute(_soonest(table))).scalar_one()
     return soonest
 
 
@@ -49,3 +36,27 @@ async def release_all(db: AsyncConnection) -> None:
     """Ends every claim. For the start of the only server process: whoever held them is dead."""
     for table in EVERY:
         await db.execute(update(table).where(table.claimed_until.is_not(None)).values(claimed_until=None))
+
+
+@cache
+def _claiming(table: DueTable) -> Any:
+    columns = cast(Table, table.__table__).columns
+    key = list(cast(Table, table.__table__).primary_key)[0]
+    now = bindparam("now", type_=table.due_at.type)
+    # Beside the UPDATE, not in it: a plan may run a subquery again, and then claim more than was asked for.
+    due = (
+        select(key.label("due"))
+        .where(table.due_at <= now, or_(table.claimed_until.is_(None), table.claimed_until <= now))
+        .order_by(table.due_at, key)
+        .limit(bindparam("most", type_=Integer))
+        .with_for_update(skip_locked=True)
+        .cte("claimed")
+    )
+    until = bindparam("until", type_=table.due_at.type)
+    return update(table).where(key.in_(select(due.c.due))).values(claimed_until=until).returning(*columns)
+
+
+@cache
+def _soonest(table: DueTable) -> Any:
+    free_at = case((table.claimed_until > table.due_at, table.claimed_until), else_=table.due_at)
+    return select(func.min(free_at)).where(table.due_at.is_not(None))

@@ -62,12 +62,12 @@ async def known(
     identities = list({item.identity for item in items} | set(tombstones))
     by_identity: dict[str, Known] = {}
     for part in _parts(identities):
-        for row in await db.execute(_known_query(source_id, EntryRow.identity.in_(part))):
+        for row in await db.execute(_KNOWN_BY_IDENTITY, {"source": source_id, "keys": part}):
             by_identity[row.identity] = _known(row)
     links = list({item.link_key for item in items if item.link_key and item.identity not in by_identity})
     by_link: dict[str, Known] = {}
     for part in _parts(links):
-        for row in await db.execute(_known_query(source_id, EntryRow.link_key.in_(part))):
+        for row in await db.execute(_KNOWN_BY_LINK, {"source": source_id, "keys": part}):
             by_link.setdefault(row.link_key, _known(row))
     return Knowledge(by_identity, by_link)
 
@@ -104,7 +104,7 @@ async def record(
         for one in inserts:
             row = _new_row(source.id, cleaned[one.item.identity], next(numbers), now, quiet=quiet, exposed=public)
             rows.append(row | _identity(one.item) | {"first_via": via})
-        await db.execute(insert(EntryRow), rows)
+        await db.execute(_INSERT, rows)
     for change in updates:
         values = columns(cleaned[change.item.identity]) | _identity(change.item)
         values |= {"churn": change.churn, "deleted_by": ""}
@@ -125,7 +125,7 @@ async def add(db: AsyncConnection, source: Source, entry: Entry, *, now: datetim
         raise NotFound(f"There is no source “{source.slug}”.")
     row = _new_row(source.id, entry, numbers[0], now, quiet=False, exposed=public)
     row |= {"identity": secrets.token_hex(16), "first_via": "post"}
-    await db.execute(insert(EntryRow), [row])
+    await db.execute(_INSERT, [row])
     return str(row["public_id"])
 
 
@@ -268,11 +268,13 @@ def _scrubbed(by: str) -> dict[str, Any]:
     return empty
 
 
-def _known_query(source_id: int, which: ColumnElement[bool]) -> AnySelect:
-    return select(
-        EntryRow.id, EntryRow.identity, EntryRow.digest, EntryRow.link_key, EntryRow.title_key,
-        EntryRow.published, EntryRow.updated, EntryRow.deleted_by, EntryRow.churn,
-    ).where(EntryRow.source_id == source_id, which)  # fmt: skip
+_KNOWN = select(
+    EntryRow.id, EntryRow.identity, EntryRow.digest, EntryRow.link_key, EntryRow.title_key,
+    EntryRow.published, EntryRow.updated, EntryRow.deleted_by, EntryRow.churn,
+).where(EntryRow.source_id == bindparam("source"))  # fmt: skip
+_KNOWN_BY_IDENTITY = _KNOWN.where(EntryRow.identity.in_(bindparam("keys", expanding=True)))
+_KNOWN_BY_LINK = _KNOWN.where(EntryRow.link_key.in_(bindparam("keys", expanding=True)))
+_INSERT = insert(EntryRow)
 
 
 def _known(row: Any) -> Known:

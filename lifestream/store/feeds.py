@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import BigInteger, BindParameter, Table, bindparam, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -58,21 +58,11 @@ async def forget(db: AsyncConnection, feed_id: int) -> None:
 async def ask(db: AsyncConnection, asked: Mapping[int, tuple[int, str]], now: datetime) -> None:
     """Asks for looks: feed -> (how often, via). All that is asked before a look begins is answered by that one."""
     await _take_turns(db, asked)
-    query = (
-        select(FeedRow, SourceRow.state)
-        .outerjoin(SourceRow, SourceRow.feed_id == FeedRow.id)
-        .where(FeedRow.id.in_(asked))
-        .with_only_columns(FeedRow.id, *_PACE, FeedRow.due_at, FeedRow.poll_at, SourceRow.state)
-    )
-    for row in (await db.execute(query)).all():
+    for row in (await db.execute(_ASKED, {"feeds": list(asked)})).all():
         count, via = asked[row.id]
         soonest = _pace(row).next_at(now)
         due_at = None if row.state == "paused" else min(row.due_at or soonest, soonest)
-        await db.execute(
-            update(FeedRow)
-            .where(FeedRow.id == row.id)
-            .values(asked=FeedRow.asked + count, asked_via=via, due_at=due_at)
-        )
+        await db.execute(_ASK, {"feed": row.id, "count": count, "asked_via": via, "due_at": due_at})
 
 
 async def claim(db: AsyncConnection, now: datetime, limit: int) -> list[DueFeed]:
@@ -89,33 +79,16 @@ async def finish(
     """
     pace = feed.pace.found(now, found)
     await _take_turns(db, [feed.id])
-    row = (
-        await db.execute(
-            select(FeedRow.asked, FeedRow.due_at, SourceRow.state)
-            .outerjoin(SourceRow, SourceRow.feed_id == FeedRow.id)
-            .where(FeedRow.id == feed.id)
-        )
-    ).one_or_none()
+    row = (await db.execute(_ASKED, {"feeds": [feed.id]})).one_or_none()
     if row is None:
         return
     due_at = pace.next_at(now) if row.asked > feed.asked else poll_at
-    if row.state == "paused":
-        due_at = None
-    await db.execute(
-        update(FeedRow)
-        .where(FeedRow.id == feed.id)
-        .values(
-            looked=feed.asked,
-            due_at=due_at,
-            poll_at=poll_at,
-            claimed_until=None,
-            pace_tokens=pace.tokens,
-            pace_at=pace.at,
-            pace_gap=pace.gap,
-            pace_last=pace.last,
-            **changed,
-        )
-    )
+    values = {
+        "feed": feed.id, "looked": feed.asked, "due_at": None if row.state == "paused" else due_at,
+        "poll_at": poll_at, "claimed_until": None, "pace_tokens": pace.tokens, "pace_at": pace.at,
+        "pace_gap": pace.gap, "pace_last": pace.last,
+    }  # fmt: skip
+    await db.execute(_CHANGE, values | changed)
 
 
 async def matching(db: AsyncConnection, urls: Iterable[str]) -> Sequence[AnyRow]:
@@ -123,13 +96,7 @@ async def matching(db: AsyncConnection, urls: Iterable[str]) -> Sequence[AnyRow]
 
     Rows of (id, url_key, self_key, added_key, visibility); visibility is None for a feed without a source.
     """
-    keys = {address_key(url) for url in urls}
-    query = (
-        select(FeedRow.id, FeedRow.url_key, FeedRow.self_key, SourceRow.added_key, SourceRow.visibility)
-        .outerjoin(SourceRow, SourceRow.feed_id == FeedRow.id)
-        .where(or_(FeedRow.url_key.in_(keys), FeedRow.self_key.in_(keys), SourceRow.added_key.in_(keys)))
-    )
-    return (await db.execute(query)).all()
+    return (await db.execute(_MATCHING, {"keys": list({address_key(url) for url in urls})})).all()
 
 
 async def drop_if_unused(db: AsyncConnection, feed_id: int) -> None:
@@ -155,7 +122,22 @@ async def _take_turns(db: AsyncConnection, feed_ids: Iterable[int]) -> None:
         await db.execute(query.with_for_update(key_share=True))
 
 
+# Made once: to build a statement, and to find its compiled form, costs more than SQLite takes to run it.
+_table = cast(Table, FeedRow.__table__)
 _PACE = (FeedRow.pace_tokens, FeedRow.pace_at, FeedRow.pace_gap, FeedRow.pace_last)
+_ASKED = (
+    select(FeedRow.id, FeedRow.asked, *_PACE, FeedRow.due_at, SourceRow.state)
+    .outerjoin(SourceRow, SourceRow.feed_id == FeedRow.id)
+    .where(FeedRow.id.in_(bindparam("feeds", expanding=True)))
+)
+_CHANGE = update(_table).where(_table.c.id == bindparam("feed"))
+_ASK = _CHANGE.values(asked=_table.c.asked + bindparam("count", type_=BigInteger))
+_KEYS: BindParameter[list[str]] = bindparam("keys", expanding=True)
+_MATCHING = (
+    select(FeedRow.id, FeedRow.url_key, FeedRow.self_key, SourceRow.added_key, SourceRow.visibility)
+    .outerjoin(SourceRow, SourceRow.feed_id == FeedRow.id)
+    .where(or_(FeedRow.url_key.in_(_KEYS), FeedRow.self_key.in_(_KEYS), SourceRow.added_key.in_(_KEYS)))
+)
 
 
 def _pace(row: AnyRow) -> Pace:

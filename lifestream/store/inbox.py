@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, insert, update
+from sqlalchemy import bindparam, delete, insert, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lifestream.store import bells, due, feeds
@@ -79,7 +79,7 @@ class Inbox:
         rings = [bells.INBOX] * bool(documents) + [bells.FEEDS] * bool(looks)
         async with self._store.begin(rings=rings) as db:
             if documents:
-                await db.execute(insert(InboxRow), [_row(one, now) for one in documents])
+                await db.execute(_INSERT, [_row(one, now) for one in documents])
             if looks:
                 counts = Counter(look.feed_id for look in looks)
                 vias = {look.feed_id: look.via for look in looks}
@@ -91,7 +91,7 @@ async def claim(db: AsyncConnection, now: datetime, limit: int) -> Sequence[AnyR
 
 
 async def done(db: AsyncConnection, ids: Sequence[int]) -> None:
-    await db.execute(delete(InboxRow).where(InboxRow.id.in_(ids)))
+    await db.execute(_DONE, {"rows": list(ids)})
 
 
 async def again(db: AsyncConnection, row_id: int, at: datetime) -> None:
@@ -111,3 +111,7 @@ def _row(document: Document, now: datetime) -> dict[str, Any]:
         "received_at": now,
         "due_at": now,
     }
+
+
+_INSERT = insert(InboxRow)
+_DONE = delete(InboxRow).where(InboxRow.id.in_(bindparam("rows", expanding=True)))

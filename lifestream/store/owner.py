@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -39,7 +39,8 @@ def digest(secret: str) -> str:
 
 
 async def fact(db: AsyncConnection, name: str) -> str | None:
-    return (await db.execute(select(FactRow.value).where(FactRow.name == name))).scalar_one_or_none()
+    value: str | None = (await db.execute(_FACT, {"name": name})).scalar_one_or_none()
+    return value
 
 
 async def set_fact(db: AsyncConnection, name: str, value: str) -> None:
@@ -109,3 +110,6 @@ async def close_session(db: AsyncConnection, session_digest: str) -> None:
 
 async def close_all_sessions(db: AsyncConnection) -> None:
     await db.execute(delete(SessionRow))
+
+
+_FACT = select(FactRow.value).where(FactRow.name == bindparam("name"))

@@ -4,17 +4,17 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
-from sqlalchemy import ColumnElement, case, func, insert, select, update
+from sqlalchemy import BigInteger, Table, Text, bindparam, case, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lifestream.errors import Conflict, InvalidInput, NotFound
 from lifestream.protocol.hub import address_key
 from lifestream.store import changes, entries, feeds, gate
-from lifestream.store.tables import AnyRow, AnySelect, FeedRow, SourceRow, SubscriptionRow
+from lifestream.store.tables import AnyRow, FeedRow, SourceRow, SubscriptionRow
 from lifestream.types import KINDS, Audience, Source, Visibility
 
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
@@ -78,14 +78,14 @@ async def ensure_notes(db: AsyncConnection, now: datetime) -> None:
 
 
 async def every(db: AsyncConnection, *, audience: Audience) -> list[Source]:
-    rows = await db.execute(_query().where(gate.readable(audience)).order_by(SourceRow.id))
+    rows = await db.execute(_SOURCES.where(gate.readable(audience)).order_by(SourceRow.id))
     return [_source(row) for row in rows]
 
 
 async def get(db: AsyncConnection, slug: str, *, audience: Audience) -> Source:
     """The source. Raises NotFound, also for one that `audience` may not see."""
     which = SourceRow.slug == slug.replace("\0", "")  # PostgreSQL's text cannot hold it
-    row = (await db.execute(_query().where(which, gate.readable(audience)))).one_or_none()
+    row = (await db.execute(_SOURCES.where(which, gate.readable(audience)))).one_or_none()
     if row is None:
         raise NotFound(f"There is no source “{slug}”.")
     return _source(row)
@@ -93,12 +93,12 @@ async def get(db: AsyncConnection, slug: str, *, audience: Audience) -> Source:
 
 async def of_feeds(db: AsyncConnection, feed_ids: Sequence[int]) -> dict[int, Source]:
     """The sources of these feeds, by feed. For the flow itself, which sees all."""
-    rows = await db.execute(_query().where(SourceRow.feed_id.in_(feed_ids)))
+    rows = await db.execute(_OF_FEEDS, {"feeds": list(feed_ids)})
     return {row.feed_id: _source(row) for row in rows}
 
 
 async def change(db: AsyncConnection, source: Source, **values: Any) -> None:
-    await db.execute(update(SourceRow).where(SourceRow.id == source.id).values(values))
+    await db.execute(_CHANGE, {"row": source.id, **values})
 
 
 async def rename(db: AsyncConnection, source: Source, *, title: str | None, kind: str | None) -> None:
@@ -111,16 +111,14 @@ async def rename(db: AsyncConnection, source: Source, *, title: str | None, kind
         await change(db, source, **values)
 
 
-def unless_given(title: str) -> ColumnElement[str]:
-    """The title a feed gives itself, where the owner gave none."""
-    return case((SourceRow.title_given, SourceRow.title), else_=title)
-
-
-async def counted(db: AsyncConnection, source: Source, done: entries.Recorded, now: datetime, **values: Any) -> None:
-    """Keeps a source's books after entries were recorded."""
+async def counted(
+    db: AsyncConnection, source: Source, done: entries.Recorded, now: datetime, *, feed_title: str = "", **values: Any
+) -> None:
+    """Keeps a source's books after entries were recorded. `feed_title` counts where the owner gave none."""
     if done.new:
         values |= {"last_entry": now}
-    await change(db, source, entry_count=SourceRow.entry_count + done.living, **values)
+    counts = {"row": source.id, "more": done.living, "feed_title": feed_title}
+    await db.execute(_COUNTED, counts | values)
 
 
 async def set_visibility(db: AsyncConnection, source: Source, visibility: Visibility, now: datetime) -> None:
@@ -175,23 +173,30 @@ def _must_be_fed(source: Source) -> None:
         raise Conflict(f"“{source.slug}” is a local source: nothing arrives there that could be held back.")
 
 
-def _query() -> AnySelect:
-    lease = (
-        select(func.max(SubscriptionRow.expires_at))
-        .where(SubscriptionRow.feed_id == FeedRow.id, SubscriptionRow.state == "active")
-        .scalar_subquery()
+_lease = (
+    select(func.max(SubscriptionRow.expires_at))
+    .where(SubscriptionRow.feed_id == FeedRow.id, SubscriptionRow.state == "active")
+    .scalar_subquery()
+)
+_SOURCES = (
+    select(
+        SourceRow.id, SourceRow.slug, SourceRow.title, SourceRow.url, SourceRow.site_url, SourceRow.feed_id,
+        SourceRow.kind, SourceRow.visibility, SourceRow.state, SourceRow.delivery, SourceRow.hub_choice,
+        SourceRow.hub_url, SourceRow.last_push, SourceRow.last_entry, SourceRow.last_error,
+        SourceRow.entry_count, FeedRow.url.label("feed_url"), FeedRow.self_url, FeedRow.discovered,
+        FeedRow.fetched_at, _lease.label("lease_expires"),
     )
-    return (
-        select(
-            SourceRow.id, SourceRow.slug, SourceRow.title, SourceRow.url, SourceRow.site_url, SourceRow.feed_id,
-            SourceRow.kind, SourceRow.visibility, SourceRow.state, SourceRow.delivery, SourceRow.hub_choice,
-            SourceRow.hub_url, SourceRow.last_push, SourceRow.last_entry, SourceRow.last_error,
-            SourceRow.entry_count, FeedRow.url.label("feed_url"), FeedRow.self_url, FeedRow.discovered,
-            FeedRow.fetched_at, lease.label("lease_expires"),
-        )
-        .outerjoin(FeedRow, FeedRow.id == SourceRow.feed_id)
-        .where(SourceRow.removed.is_(False))
-    )  # fmt: skip
+    .outerjoin(FeedRow, FeedRow.id == SourceRow.feed_id)
+    .where(SourceRow.removed.is_(False))
+)  # fmt: skip
+_OF_FEEDS = _SOURCES.where(SourceRow.feed_id.in_(bindparam("feeds", expanding=True)))
+_table = cast(Table, SourceRow.__table__)
+_CHANGE = update(_table).where(_table.c.id == bindparam("row"))
+_feed_title = func.coalesce(func.nullif(bindparam("feed_title", type_=Text), ""), _table.c.title)
+_COUNTED = _CHANGE.values(
+    entry_count=_table.c.entry_count + bindparam("more", type_=BigInteger),
+    title=case((_table.c.title_given, _table.c.title), else_=_feed_title),
+)
 
 
 def _source(row: AnyRow) -> Source:

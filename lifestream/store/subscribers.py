@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -116,21 +116,12 @@ async def verified(db: AsyncConnection, request: Request, now: datetime) -> None
 
 
 async def topics_with_subscribers(db: AsyncConnection, keys: Sequence[str], now: datetime) -> set[str]:
-    query = select(HubSubscriberRow.topic_key).where(
-        HubSubscriberRow.topic_key.in_(keys), HubSubscriberRow.expires_at > now
-    )
-    return set((await db.execute(query.distinct())).scalars())
+    return set((await db.execute(_TOPICS_WITH_SUBSCRIBERS, {"keys": list(keys), "now": now})).scalars())
 
 
 async def feeds_with_subscribers(db: AsyncConnection, feed_ids: Sequence[int], now: datetime) -> list[int]:
     """Which of these feeds somebody is subscribed to here."""
-    query = (
-        select(FeedRow.id)
-        .join(HubSubscriberRow, HubSubscriberRow.topic_key.in_((FeedRow.url_key, FeedRow.self_key)))
-        .where(FeedRow.id.in_(feed_ids), HubSubscriberRow.expires_at > now)
-        .distinct()
-    )
-    return list((await db.execute(query)).scalars())
+    return list((await db.execute(_FEEDS_WITH_SUBSCRIBERS, {"feeds": list(feed_ids), "now": now})).scalars())
 
 
 async def distribute(db: AsyncConnection, content: Content, now: datetime) -> None:
@@ -219,6 +210,20 @@ async def counts(db: AsyncConnection) -> tuple[int, int]:
     """How many subscribers there are, and how many deliveries wait."""
     subscribers = (await db.execute(select(func.count()).select_from(HubSubscriberRow))).scalar_one()
     return subscribers, (await db.execute(select(func.count()).select_from(HubDeliveryRow))).scalar_one()
+
+
+_alive = HubSubscriberRow.expires_at > bindparam("now", type_=HubSubscriberRow.expires_at.type)
+_TOPICS_WITH_SUBSCRIBERS = (
+    select(HubSubscriberRow.topic_key)
+    .where(HubSubscriberRow.topic_key.in_(bindparam("keys", expanding=True)), _alive)
+    .distinct()
+)
+_FEEDS_WITH_SUBSCRIBERS = (
+    select(FeedRow.id)
+    .join(HubSubscriberRow, HubSubscriberRow.topic_key.in_((FeedRow.url_key, FeedRow.self_key)))
+    .where(FeedRow.id.in_(bindparam("feeds", expanding=True)), _alive)
+    .distinct()
+)
 
 
 async def _upsert(db: AsyncConnection, table: Any, values: Any, key: tuple[str, ...]) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lifestream.store import due
@@ -35,12 +35,12 @@ class Subscription:
 
 
 async def of_feed(db: AsyncConnection, feed_id: int) -> list[Subscription]:
-    rows = await db.execute(_query().where(SubscriptionRow.feed_id == feed_id, SubscriptionRow.state != "ended"))
+    rows = await db.execute(_OF_FEED, {"feed": feed_id})
     return [_subscription(row) for row in rows]
 
 
 async def by_token(db: AsyncConnection, token: str) -> Subscription | None:
-    row = (await db.execute(_query().where(SubscriptionRow.token == token))).one_or_none()
+    row = (await db.execute(_BY_TOKEN, {"token": token})).one_or_none()
     return None if row is None else _subscription(row)
 
 
@@ -79,8 +79,9 @@ async def waiting_sources(db: AsyncConnection, before: datetime) -> Sequence[Any
     return (await db.execute(query)).all()
 
 
-def _query() -> Any:
-    return select(*SubscriptionRow.__table__.columns)
+_ALL = select(*SubscriptionRow.__table__.columns)
+_OF_FEED = _ALL.where(SubscriptionRow.feed_id == bindparam("feed"), SubscriptionRow.state != "ended")
+_BY_TOKEN = _ALL.where(SubscriptionRow.token == bindparam("token"))
 
 
 def _subscription(row: AnyRow) -> Subscription:
