@@ -38,9 +38,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON value, for progra
 def run(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; returns the exit code. A traceback out of here is a bug."""
     try:
-        app(list(arguments) if arguments is not None else None, standalone_mode=False)
-    except typer.Exit as end:
-        return end.exit_code
+        code = app(list(arguments) if arguments is not None else None, standalone_mode=False)
     except typer.Abort:
         return 130
     except LifestreamError as error:
@@ -50,15 +48,15 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return 130
     except Exception as error:
         return _unforeseen(error)
-    return 0
+    return code if isinstance(code, int) else 0  # what `typer.Exit` carries is returned, not raised
 
 
 def _unforeseen(error: Exception) -> int:
-    from click.exceptions import ClickException
     from sqlalchemy.exc import DBAPIError
 
-    if isinstance(error, ClickException):
-        error.show()
+    if isinstance(error, typer.TyperException):
+        if sentence := error.format_message():  # empty when no command was given: then the help is on the screen
+            print(f"lifestream: {sentence}", file=sys.stderr)
         return error.exit_code
     if isinstance(error, DBAPIError):
         print(f"lifestream: the database answered with an error: {error.orig}", file=sys.stderr)

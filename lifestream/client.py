@@ -8,6 +8,7 @@ It stands on httpcore2, the transport of httpx2, whose pool takes a network back
 """
 
 import asyncio
+import os
 import socket
 import ssl
 import zlib
@@ -362,7 +363,8 @@ def _told(error: Exception, place: _Place) -> FetchError:
         case ConnectionRefusedError():
             sentence = f"{host} refused the connection; is a web server running there, on that port?"
         case OSError():
-            sentence = f"{host} cannot be reached: {error.strerror or error}."
+            reason = os.strerror(error.errno) if error.errno else error  # asyncio's own text only repeats the address
+            sentence = f"{host} cannot be reached: {reason}."
         case zlib.error():
             sentence = f"{host} says that its answer is gzip, but it is not."
         case httpcore2.LocalProtocolError():

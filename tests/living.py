@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
+import pytest
 from fastapi import FastAPI
 
 from lifestream.app import create_app, running
@@ -16,6 +17,9 @@ from lifestream.site import Site
 from lifestream.store import owner, sources
 from lifestream.types import Source
 from tests.fakes import comes
+
+on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+"""For tests of what has nothing to do with the database."""
 
 
 @dataclass

@@ -561,7 +561,7 @@ async def test_a_delivery_counts_although_the_body_of_its_answer_never_ends() ->
 
 
 async def test_a_client_goes_on_after_failures() -> None:
-    async with serving(raw=for_ever) as silent, serving() as server, client(answer_timeout=50 * MS) as http:
+    async with serving(raw=for_ever) as silent, serving() as server, client(answer_timeout=200 * MS) as http:
         results = await asyncio.gather(*(http.get(silent.url()) for _ in range(150)), return_exceptions=True)
         assert {type(result) for result in results} == {TimedOut}
         assert (await http.get(server.url())).status == 200

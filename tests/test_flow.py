@@ -20,6 +20,7 @@ from lifestream.store.tables import EntryRow, FeedRow
 from lifestream.types import Filter, Source, Stored
 from tests.documents import atom, entry, tombstone
 from tests.fakes import Publisher, serving
+from tests.living import on_sqlite
 
 ATOM = "application/atom+xml"
 
@@ -183,6 +184,7 @@ async def test_a_tombstone_deletes(stream: Site, clock: Clock, publisher: Publis
     assert (await source(stream)).entry_count == 1
 
 
+@on_sqlite
 async def test_an_entry_that_leaves_the_document_stays(
     stream: Site, clock: Clock, publisher: Publisher, web: str
 ) -> None:
@@ -207,6 +209,7 @@ async def test_how_an_entry_was_first_seen_is_remembered(
     assert await vias(stream) == ["backfill", "ping", "poll", "push"]
 
 
+@on_sqlite
 async def test_the_owners_title_and_kind_win_over_the_documents(stream: Site, publisher: Publisher, web: str) -> None:
     publisher.publish("/feed", atom(entry(1), title="What it calls itself"))
     await add(stream, web + "/feed", title="Mine", kind="photo")
@@ -231,6 +234,7 @@ async def test_a_feed_that_did_not_change_changes_nothing(
     assert (await source(stream)).state == "active"
 
 
+@on_sqlite
 async def test_the_same_bytes_under_a_new_etag_change_nothing(
     stream: Site, clock: Clock, publisher: Publisher, web: str
 ) -> None:
@@ -354,6 +358,7 @@ BAD: dict[str, Callable[[], Response]] = {
 }
 
 
+@on_sqlite
 @pytest.mark.parametrize("what", BAD)
 async def test_bad_input_is_one_sentence_at_its_source_and_no_other_sources_trouble(
     stream: Site, clock: Clock, publisher: Publisher, web: str, what: str
@@ -369,6 +374,7 @@ async def test_bad_input_is_one_sentence_at_its_source_and_no_other_sources_trou
     assert is_a_sentence(bad.last_error)
 
 
+@on_sqlite
 async def test_private_space_is_not_fetched(stream: Site) -> None:
     await add(stream, "http://10.1.2.3/feed")
     await look_once(stream)
@@ -397,6 +403,7 @@ async def test_a_feed_that_breaks_later_keeps_what_it_brought_and_recovers(
     assert [(one.entry.title, one.quiet) for one in await log(stream)] == [("Post 1", True), ("Post 2", False)]
 
 
+@on_sqlite
 async def test_a_first_document_that_failed_is_still_quiet_when_it_comes(
     stream: Site, clock: Clock, publisher: Publisher, web: str
 ) -> None:
@@ -410,6 +417,7 @@ async def test_a_first_document_that_failed_is_still_quiet_when_it_comes(
     assert (await source(stream)).state == "active"
 
 
+@on_sqlite
 async def test_a_feed_that_asks_to_come_later_is_left_alone_until_then(
     stream: Site, clock: Clock, publisher: Publisher, web: str
 ) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Table, and_, bindparam, insert, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Table, and_, bindparam, insert, literal, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lifestream.clean.dates import ordered_at
@@ -17,7 +17,7 @@ from lifestream.errors import Gone, InvalidInput, NotFound
 from lifestream.store import changes, gate
 from lifestream.store.filters import condition
 from lifestream.store.rows import STORED, columns, to_stored
-from lifestream.store.tables import EPOCH, MICROSECOND, AnySelect, EntryRow, SourceRow
+from lifestream.store.tables import EPOCH, MICROSECOND, AnySelect, EntryRow, Id, Instant, SourceRow
 from lifestream.types import Audience, Entry, Filter, Source, Stored, Via
 
 MOST_KEYS = 400
@@ -299,5 +299,6 @@ def _older_than(cursor: str) -> ColumnElement[bool]:
         raise InvalidInput("The cursor `before` is not one that this site gave out.") from None
     if abs(row_id) >= 2**63:
         raise InvalidInput("The cursor `before` is not one that this site gave out.")
-    older = tuple_(EntryRow.ordered_at, EntryRow.id) < tuple_(ordered, row_id)
+    # Typed by hand: inside a tuple SQLAlchemy would bind the moment as its own DateTime, not as our Instant.
+    older = tuple_(EntryRow.ordered_at, EntryRow.id) < tuple_(literal(ordered, Instant), literal(row_id, Id))
     return and_(EntryRow.ordered_at <= ordered, older)

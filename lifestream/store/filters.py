@@ -23,7 +23,7 @@ class unicode_lower(GenericFunction[str]):
 @compiles(unicode_lower)
 def _lower(element: unicode_lower, compiler: Any, **options: Any) -> str:
     name = "unicode_lower" if compiler.dialect.name == "sqlite" else "lower"
-    return f"{name}{compiler.process(element.clauses, **options)}"
+    return f"{name}({compiler.process(element.clauses, **options)})"
 
 
 def condition(wanted: Filter) -> ColumnElement[bool]:

@@ -158,8 +158,8 @@ async def test_an_id_is_worth_something_in_its_own_source_only(site: Site) -> No
 
 async def test_an_entry_whose_id_moved_is_the_same_and_is_known_by_the_new_one(site: Site) -> None:
     blog = await feed_source(site.store)
-    old = raw(1, link="http://blog.example/1")
-    new = replace(old, id="urn:moved", link="https://blog.example/1")
+    old = raw(1, link="https://blog.example/1")
+    new = replace(old, id="urn:moved")
     await arrives(site.store, blog, old)
     before = await log(site.store)
     assert await arrives(site.store, blog, new) == Recorded()
@@ -256,6 +256,7 @@ async def walk(store: Store, limit: int, wanted: Filter | None = None) -> list[s
                 db, audience="owner", wanted=wanted or Filter(), before=before, limit=limit
             )
         found += [one.entry.title for one in page]
+        assert len(found) < 100
         if cursor is None:
             return found
         assert len(page) == limit
@@ -510,7 +511,10 @@ async def test_what_was_deleted_while_private_is_never_told_to_the_public(site: 
     await note(site.store, secret, "kept")
     await removed(site.store, gone)
     await flipped(site.store, secret, "public")
-    assert [one.entry.title for one in await log(site.store, audience="public")] == ["kept"]
+    public = await log(site.store, audience="public")
+    said = [gate.told(change, "public", Filter(), with_quiet=True) for change in public if change.id == gone]
+    assert not any(said)
+    assert await titles(site.store, "public") == ["kept"]
     assert await public_tombstones(site.store) == []
     with pytest.raises(NotFound):
         await one(site.store, gone, "public")
