@@ -88,6 +88,7 @@ async def setup(request: Request) -> Response:
     context = {"token": token, "error": "", "minimum": SHORTEST_PASSWORD}
     if request.method == "GET":
         return await respond(request, Caller(), "setup.html", context)
+    _from_here(request)
     try:
         await set_password(site, form.get("password", ""))
     except InvalidInput as error:
@@ -99,6 +100,7 @@ async def login(request: Request) -> Response:
     site: Site = request.app.state.site
     if request.method == "GET":
         return await respond(request, await caller_of(site, request), "login.html", {"error": ""})
+    _from_here(request)
     tries: Tries = request.app.state.tries
     form = dict(await read_form(request))
     try:
@@ -108,6 +110,12 @@ async def login(request: Request) -> Response:
         status = 429 if isinstance(error, TooManyRequests) else 401
         return await respond(request, Caller(), "login.html", {"error": str(error)}, status=status)
     return await _signed_in(site)
+
+
+def _from_here(request: Request) -> None:
+    """A browser says where a form was; one of another site's may not sign anybody in. Programs say nothing."""
+    if "origin" in request.headers and not same_site(request.app.state.site, request):
+        raise NotAllowed("This form did not come from this site's own page; load the page again.", status=403)
 
 
 async def _check(site: Site, password: str) -> None:
@@ -166,14 +174,15 @@ async def add(request: Request) -> Response:
     site: Site = request.app.state.site
     caller, form = await _owners_form(request)
     asked = {name: form.get(name, "") for name in ("url", "title", "slug", "kind")}
+    given = asked | {name: form.get(name, "") for name in ("visibility", "hub")}
     try:
         visibility: Visibility = "private" if form.get("visibility") == "private" else "public"
         hub = form.get("hub", "").strip() or "auto"
         source = await add_source(site, NewSource(**asked, visibility=visibility, hub=hub))
     except ValidationError as error:
-        return await _sources(request, caller, error=error.errors()[0]["msg"] + ".", **asked)
+        return await _sources(request, caller, error=error.errors()[0]["msg"] + ".", **given)
     except LifestreamError as error:
-        return await _sources(request, caller, error=str(error), **asked)
+        return await _sources(request, caller, error=str(error), **given)
     return _back(f"“{source.slug}” was added.")
 
 

@@ -37,6 +37,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON value, for progra
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; returns the exit code. A traceback out of here is a bug."""
+    os.umask(0o077)  # the database holds secrets: what we make is for its owner alone
     try:
         code = app(list(arguments) if arguments is not None else None, standalone_mode=False)
     except typer.Abort:
@@ -82,14 +83,14 @@ def serve(
     ] = False,
 ) -> None:
     """The web, and the background work unless told not to."""
-    from lifestream.serve import serve as run_server
-
     config = read_config().served_at(host, port)
     _only_with_postgresql(config, wanted=workers > 1, what="--workers above 1")
     if workers > 1:
         raise InvalidInput(
             "--workers above 1 is not built yet: start several `lifestream serve` behind a proxy instead."
         )
+    from lifestream.serve import serve as run_server  # after what is refused at once: this takes a second
+
     run_server(config, host=host, port=port, background=not no_background)
 
 

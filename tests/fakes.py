@@ -70,6 +70,12 @@ class Publisher:
     answers: dict[str, Response] = field(default_factory=dict)
     headers: dict[str, dict[str, str]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    held: dict[str, asyncio.Event] = field(default_factory=dict)
+
+    def hold(self, path: str) -> asyncio.Event:
+        """Answers for `path` wait, with the document of when they were asked for, until the event is set."""
+        self.held[path] = asyncio.Event()
+        return self.held[path]
 
     def publish(self, path: str, body: bytes | str, media_type: str = "application/atom+xml") -> None:
         self.documents[path] = (body.encode() if isinstance(body, str) else body, media_type)
@@ -86,6 +92,8 @@ class Publisher:
         if path not in self.documents:
             return PlainTextResponse("no such page", 404)
         body, media_type = self.documents[path]
+        if path in self.held:
+            await self.held[path].wait()
         etag = f'"{hash(body):x}"'
         headers = {"ETag": etag, **self.headers.get(path, {})}
         if request.headers.get("if-none-match") == etag:

@@ -31,7 +31,7 @@ async def verify(request: Request) -> Response:
     """The hub asks whether it was us who asked. 404 for anything but what was asked (WebSub 5.3.1)."""
     site: Site = request.app.state.site
     async with site.store.read() as db:
-        subscription = await subscriptions.by_token(db, request.path_params["token"])
+        subscription = await subscriptions.by_token(db, _token(request))
     expected = None
     if subscription is not None:
         expected = rules.Expected(topic=subscription.topic, wanted=subscription.wanted)
@@ -54,7 +54,7 @@ async def receive(request: Request) -> Response:
     """A push: into the inbox, then 202. Only what carries the right signature is used as it is."""
     site: Site = request.app.state.site
     body = await read_body(request, site.config.max_feed_bytes)
-    subscription = await _recent(request.app.state.pushed_to, site, request.path_params["token"])
+    subscription = await _recent(request.app.state.pushed_to, site, _token(request))
     if subscription is None:
         return PlainTextResponse("There is no subscription here.", status_code=404)
     header = request.headers.get("x-hub-signature")
@@ -71,6 +71,11 @@ async def receive(request: Request) -> Response:
             # For a wrong signature the answer is the same as for a right one: nobody can probe the secret.
             log.warning("push", status="ignored", hub=subscription.hub_url, why=why)
             return Response(status_code=status)
+
+
+def _token(request: Request) -> str:
+    token: str = request.path_params["token"]
+    return token.replace("\0", "")  # PostgreSQL's text cannot hold it
 
 
 async def _recent(recent: Recent, site: Site, token: str) -> Subscription | None:

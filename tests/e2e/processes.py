@@ -35,7 +35,7 @@ class Process:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.command = command or ("serve",)
-        self.environ = environ(data_dir=str(folder), **({"allow_networks": LOOPBACK} | settings))
+        self.environ = environ(**({"data_dir": str(folder), "allow_networks": LOOPBACK} | settings))
         self.url = ""
         self._log = folder / "process.log"
         self._log_starts = 0

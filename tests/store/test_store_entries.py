@@ -221,10 +221,10 @@ async def test_an_entry_without_anything_comes_back_too(site: Site) -> None:
     assert (await one(site.store, public_id)).entry == Entry()
 
 
-@pytest.mark.parametrize("strange", ["", "nobody", "\0", "a\0b", "é" * 500, "' OR 1=1 --"])
-async def test_an_id_that_is_none_is_not_found(site: Site, strange: str) -> None:
-    with pytest.raises(NotFound):
-        await one(site.store, strange)
+async def test_an_id_that_is_none_is_not_found(site: Site) -> None:
+    for strange in ("", "nobody", "\0", "a\0b", "é" * 500, "' OR 1=1 --"):
+        with pytest.raises(NotFound):
+            await one(site.store, strange)
 
 
 async def test_two_edits_at_once_both_get_a_number(site: Site) -> None:
@@ -296,14 +296,17 @@ async def test_entries_stand_by_when_they_were_published_unless_that_is_in_the_f
     assert await titles(site.store) == ["tomorrow", "an hour ago", "yesterday"]
 
 
-@pytest.mark.parametrize(
-    "cursor",
-    ["x", "AAAA", "MS4y.x", "MQ", "LjE", "MS4", "MS4yLjM", "%00", "\0", "é", "MWU5LjE", "OTk" * 12 + "LjE", "MS45" + "OTk5" * 9],
+STRANGE_CURSORS = (
+    "x", "AAAA", "MS4y.x", "MQ", "LjE", "MS4", "MS4yLjM", "%00", "\0", "é", "MWU5LjE", "OTk" * 12 + "LjE",
+    "MS45" + "OTk5" * 9,
 )  # fmt: skip
-async def test_a_cursor_that_nobody_gave_out_is_refused(site: Site, cursor: str) -> None:
-    with pytest.raises(InvalidInput):
-        async with site.store.read() as db:
-            await entries.page(db, audience="public", wanted=Filter(), before=cursor, limit=5)
+
+
+async def test_a_cursor_that_nobody_gave_out_is_refused(site: Site) -> None:
+    async with site.store.read() as db:
+        for cursor in STRANGE_CURSORS:
+            with pytest.raises(InvalidInput):
+                await entries.page(db, audience="public", wanted=Filter(), before=cursor, limit=5)
 
 
 @given(cursor=st.text(min_size=1, max_size=60))
@@ -388,7 +391,7 @@ async def test_a_filter_means_the_same_in_sql_and_in_python(site: Site, some: li
         Filter(q="100%"),
         Filter(q="a_b"),
         Filter(near=Near(38.7, -9.1, 10)),
-        Filter(kind="photo", tag="Été", q="ÉTÉ", near=Near(38.7, -9.1, 1)),
+        Filter(kind="photo", tag="Été", q="ÉTÉ", near=Near(38.7, -9.1, 2)),
     ],
     ids=str,
 )
