@@ -83,7 +83,7 @@ async def list_entries(
     wanted = wanted_of(request.query_params)
     if after is not None:
         return await _changes(site, encoder, caller, wanted, parse_position(after) or 0, limit)
-    async with site.store.read() as db:
+    async with site.store.read(long=wanted.searches) as db:
         seq = await changes.head(db)
         found, more = await entries.page(db, audience=caller.audience, wanted=wanted, before=before, limit=limit)
     return _listing([encoder.entry(one) for one in found], more, seq)

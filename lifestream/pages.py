@@ -40,7 +40,7 @@ async def _timeline(request: Request, wanted: Filter, template: str, more: dict[
     site: Site = request.app.state.site
     caller = await caller_of(site, request)
     before = request.query_params.get("before", "")
-    async with site.store.read() as db:
+    async with site.store.read(long=wanted.searches) as db:
         # The position first: what comes between the two reads is then told again, and not missed.
         seq = await changes.head(db)
         found, older = await entries.page(db, audience=caller.audience, wanted=wanted, before=before, limit=PAGE)

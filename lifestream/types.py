@@ -214,3 +214,8 @@ class Filter:
 
     def __bool__(self) -> bool:
         return self != Filter()
+
+    @property
+    def searches(self) -> bool:
+        """No index answers it: it may read every entry there is."""
+        return bool(self.tag or self.q or self.near)

@@ -81,7 +81,7 @@ class Store:
 
     @asynccontextmanager
     async def _relaxed(self, connection: AsyncConnection) -> AsyncIterator[None]:
-        """A snapshot to read from. `long`: it may go through very many rows, and must not hold up the loop."""
+        """Commits inside do not wait for the disk. SQLite ignores these PRAGMAs inside a transaction: so they go first.
 
         In WAL mode NORMAL keeps the order of commits and only leaves out the fsync; a checkpoint would bring it back.
         """

@@ -337,14 +337,17 @@ ENTRIES = st.lists(
     ),
     max_size=4,
 )
+NEARS = st.builds(
+    Near, st.sampled_from([51.5, 0.0]), st.sampled_from([-0.12, 0.0]), st.sampled_from([1.0, 5.0, 9000.0])
+)
 FILTERS = st.builds(
     Filter,
     kind=st.sampled_from(["", "note", "photo", "video"]),
     source=st.sampled_from(["", "", "diary", "blog", "di%"]),
     tag=st.just("") | TAGS,
     q=st.just("") | WORDS,
-    near=st.none() | st.builds(Near, st.sampled_from([51.5, 0.0]), st.sampled_from([-0.12, 0.0]), st.sampled_from([1.0, 5.0, 9000.0])),
-)  # fmt: skip
+    near=st.none() | NEARS,
+)
 
 
 @asynccontextmanager

@@ -18,8 +18,8 @@ LEASE = 86_400
 
 async def asks(store: Store, callback: str = CALLBACK, now: datetime = NOON, **more: Any) -> None:
     values: dict[str, Any] = {
-        "mode": "subscribe", "topic": BLOG, "topic_key": KEY, "callback": callback, "secret": "", "lease_seconds": LEASE,
-        "algorithm": "sha256", "verify_token": "",
+        "mode": "subscribe", "topic": BLOG, "topic_key": KEY, "callback": callback, "secret": "",
+        "lease_seconds": LEASE, "algorithm": "sha256", "verify_token": "",
     }  # fmt: skip
     async with store.begin() as db:
         await subscribers.asked(db, values | more, now)
