@@ -42,7 +42,7 @@ def differences(connection: Connection) -> list[Any]:
 def _same_type(context: Any, inspected: Any, declared: Any, there: Any, wanted: Any) -> bool:
     """Whether the types differ, as this database spells them: our own ones are a number or a text underneath."""
     dialect = context.dialect
-    spelled = [str(one.compile(dialect=dialect)) for one in (there, wanted.dialect_impl(dialect))]
+    spelled = [str(one.compile(dialect=dialect)) for one in (there, declared.type)]
     aliases = {"DOUBLE_PRECISION": "DOUBLE", "DOUBLE PRECISION": "DOUBLE", "FLOAT": "DOUBLE"}
     there_is, wanted_is = (aliases.get(one, one) for one in spelled)
     return there_is != wanted_is

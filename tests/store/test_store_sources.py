@@ -187,12 +187,20 @@ async def test_a_feed_names_its_source_unless_the_owner_did(site: Site) -> None:
     assert (blog.title, named.title) == ("blog", "Mine")
     async with site.store.begin() as db:
         for source in (blog, named):
-            await sources.change(db, source, title=sources.unless_given("Its own title"))
+            await sources.counted(db, source, Recorded(), NOON, feed_title="Its own title")
     assert ((await again(site.store, blog)).title, (await again(site.store, named)).title) == ("Its own title", "Mine")
     async with site.store.begin() as db:
         await sources.rename(db, blog, title="Renamed", kind=None)
-        await sources.change(db, blog, title=sources.unless_given("Its own title"))
+        await sources.counted(db, blog, Recorded(), NOON, feed_title="Its own title")
     assert (await again(site.store, blog)).title == "Renamed"
+
+
+async def test_a_feed_without_a_title_leaves_the_one_it_had(site: Site) -> None:
+    blog = await feed_source(site.store)
+    async with site.store.begin() as db:
+        await sources.counted(db, blog, Recorded(), NOON, feed_title="Its own title")
+        await sources.counted(db, blog, Recorded(), NOON)
+    assert (await again(site.store, blog)).title == "Its own title"
 
 
 async def test_the_books_count_what_lives(site: Site) -> None:

@@ -208,6 +208,17 @@ async def test_what_comes_while_the_clock_goes_back_is_still_the_newest(site: Si
     assert [one.body for one in await deliveries(site.store, NOON + SECOND)] == [b"2"]
 
 
+async def test_the_same_document_again_is_given_to_nobody_twice(site: Site) -> None:
+    await subscribed(site.store)
+    for _ in range(2):
+        await publishes(site.store, b"1")
+        for sent in await deliveries(site.store):
+            await gets(site.store, sent)
+    assert await count(site.store, HubDeliveryRow) == 0
+    await publishes(site.store, b"1")
+    assert await deliveries(site.store, NOON + HOUR) == []
+
+
 async def test_a_failed_delivery_is_tried_again_with_what_is_newest_then(site: Site) -> None:
     await subscribed(site.store)
     await publishes(site.store, b"1")
