@@ -70,16 +70,19 @@ class Arrival:
 # -- a feed is due ----------------------------------------------------------------------------
 
 
-async def look(site: Site, feed: DueFeed) -> None:
-    """Fetches a feed and takes in what is new. Whatever goes wrong becomes the source's state and one sentence."""
+async def look(site: Site, feed: DueFeed) -> bool:
+    """Fetches a feed and takes in what is new; says whether another look was asked for meanwhile.
+
+    Whatever goes wrong becomes the source's state and one sentence.
+    """
     async with site.store.read() as db:
         source = (await sources.of_feeds(db, [feed.id])).get(feed.id)
     with bound(source=source.slug if source else feed.url, via=feed.via):
         try:
             seen = await (_read(site, feed) if feed.discovered else _discover(site, feed))
-            await (_take_in(site, feed, source, seen) if seen else _same(site, feed, source))
+            return await (_take_in(site, feed, source, seen) if seen else _same(site, feed, source))
         except LifestreamError as error:
-            await _failed(site, feed, source, error)
+            return await _failed(site, feed, source, error)
 
 
 async def _read(site: Site, feed: DueFeed) -> Looked | None:
@@ -120,7 +123,7 @@ async def _page(document: Document) -> Page:
     return Page(document.url, document.body, document.media_type, document.links, parsed)
 
 
-async def _take_in(site: Site, feed: DueFeed, source: Source | None, seen: Looked) -> None:
+async def _take_in(site: Site, feed: DueFeed, source: Source | None, seen: Looked) -> bool:
     now = site.now()
     via: Via = _via(feed.via) if feed.has_document else "backfill"
     arrival = None
@@ -135,32 +138,35 @@ async def _take_in(site: Site, feed: DueFeed, source: Source | None, seen: Looke
             pushed = await subscribe.settle(site, db, source, feed.id, seen.url, seen.advertised, now)
             await sources.counted(db, source, done, now, **_in_order(source, seen.feed, feed.via, pushed))
         poll = _next_poll(site, feed, source, now, found=done.any, cache_control=seen.document.cache_control)
-        await feeds.finish(db, feed, now, found=True, **poll, **_seen_columns(feed, seen, now))
+        again = await feeds.finish(db, feed, now, found=True, **poll, **_seen_columns(feed, seen, now))
         relayed = await _relay(db, source, seen, now)
     _ring(site, log=done.any, subscriptions=pushed, hub=relayed)
     log.info("looked", status="ok", new=done.new, changed=done.changed, deleted=done.deleted)
+    return again
 
 
-async def _same(site: Site, feed: DueFeed, source: Source | None) -> None:
+async def _same(site: Site, feed: DueFeed, source: Source | None) -> bool:
     now = site.now()
     poll = _next_poll(site, feed, source, now, found=False)
     async with site.store.begin(durable=False) as db:
-        await feeds.finish(db, feed, now, found=False, **poll, failures=0, fetched_at=now)
+        again = await feeds.finish(db, feed, now, found=False, **poll, failures=0, fetched_at=now)
         if source:
             await sources.change(db, source, **_in_order(source, None, feed.via, False))
     log.info("looked", status="same")
+    return again
 
 
-async def _failed(site: Site, feed: DueFeed, source: Source | None, error: LifestreamError) -> None:
+async def _failed(site: Site, feed: DueFeed, source: Source | None, error: LifestreamError) -> bool:
     now = site.now()
     failures = feed.failures + 1
     retry_after = error.retry_after if isinstance(error, BadStatus) else None
     poll = _next_poll(site, feed, source, now, found=False, retry_after=retry_after, failures=failures)
     async with site.store.begin() as db:
-        await feeds.finish(db, feed, now, found=False, **poll, failures=failures, fetched_at=now)
+        again = await feeds.finish(db, feed, now, found=False, **poll, failures=failures, fetched_at=now)
         if source and source.state != "paused":
             await sources.change(db, source, state="failing", last_error=str(error))
     log.warning("looked", status="failed", error=str(error))
+    return again
 
 
 def _seen_columns(feed: DueFeed, seen: Looked, now: datetime) -> dict[str, Any]:

@@ -74,8 +74,11 @@ async def distribute_from(site: Site, position: int) -> tuple[int, bool]:
     only noted now and then: what is read twice after a restart is no newer than what was delivered, and goes nowhere.
     """
     async with site.store.read() as db:
-        slugs, upto, more = await _news(db, position)
-        wanted = bool(slugs) and bool(await _wanted(site, db, slugs))
+        if await subscribers.anybody(db, site.now()):
+            slugs, upto, more = await _news(db, position)
+            wanted = bool(slugs) and bool(await _wanted(site, db, slugs))
+        else:
+            slugs, upto, more, wanted = set(), await changes.head(db), False, False
     if wanted:
         async with site.store.begin(rings=[bells.HUB]) as db:
             if db.dialect.name == "postgresql":  # several processes take turns
@@ -166,8 +169,11 @@ async def _not_verified(site: Site, request: Request, why: str, *, temporary: bo
     log.info("hub not verified", mode=request.mode, callback_host=_host(request.callback), why=why)
 
 
-async def deliver(site: Site, due: DueDelivery) -> None:
-    """POSTs the topic's newest document, signed where a secret was agreed; the answer's body is not read."""
+async def deliver(site: Site, due: DueDelivery) -> bool:
+    """POSTs the topic's newest document, signed where a secret was agreed; the answer's body is not read.
+
+    True: a newer one may have come meanwhile.
+    """
     headers = rules.delivery_headers(
         due.media_type, site.config.hub_url, due.topic, due.body, due.secret, due.algorithm
     )
@@ -190,6 +196,7 @@ async def deliver(site: Site, due: DueDelivery) -> None:
                 await subscribers.failed(db, due, why, rules.retry_at(due.attempts + 1, now, random()))
     said = type(outcome).__name__.lower()
     log.info("delivery", status=said, topic=due.topic, callback_host=_host(due.callback), attempt=due.attempts + 1)
+    return True
 
 
 def _host(callback: str) -> str:

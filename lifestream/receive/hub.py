@@ -2,6 +2,7 @@
 put down, to be verified afterwards (W3C WebSub 5; PuSH 0.3 where it differs).
 """
 
+import asyncio
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -39,10 +40,10 @@ async def _publish(site: Site, urls: tuple[str, ...]) -> Response:
     """204 when one of the addresses is a public topic here. A private one is looked at all the same."""
     async with site.store.read() as db:
         found = await feeds.matching(db, urls)
-    for row in found:
-        await site.inbox.put(LookAt(row.id, "ping"))
-    own = [url for url in urls if await _is_own_feed(site, url)]
-    if own or any(row.visibility != "private" for row in found):
+    await asyncio.gather(*(site.inbox.put(LookAt(row.id, "ping")) for row in found))
+    if any(row.visibility != "private" for row in found):
+        return Response(status_code=204)
+    if any([await _is_own_feed(site, url) for url in urls]):
         return Response(status_code=204)
     return _says("No public topic here has that address.", 404)
 

@@ -27,8 +27,10 @@ HUB_HAS = timedelta(seconds=10)
 
 
 class Worker(Generic[Item]):
-    """Works off one table. `claim(n)` takes up to n items; `handle` does one and never needs to be repeated by us:
-    an item whose handling failed comes back when its claim ends."""
+    """Works off one table. `claim(n)` takes up to n items; `handle` does one and says whether more is due now.
+
+    An item whose handling failed comes back when its claim ends.
+    """
 
     def __init__(
         self,
@@ -36,7 +38,7 @@ class Worker(Generic[Item]):
         name: str,
         table: due.DueTable,
         claim: Callable[[int], Awaitable[Sequence[Item]]],
-        handle: Callable[[Item], Coroutine[Any, Any, None]],
+        handle: Callable[[Item], Coroutine[Any, Any, bool | None]],
         *,
         concurrency: int,
     ) -> None:
@@ -81,11 +83,10 @@ class Worker(Generic[Item]):
 
     async def _one(self, item: Item) -> None:
         try:
-            await self._handle(item)
+            if await self._handle(item):
+                self._bell.ring()
         except Exception as error:
             log.exception("worker", worker=self._name, status="failed", error=_short(error))
-        finally:
-            self._bell.ring()  # what was asked for meanwhile may be due now
 
     async def _until_next(self) -> float:
         async with self._site.store.read() as db:

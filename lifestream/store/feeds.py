@@ -72,8 +72,8 @@ async def claim(db: AsyncConnection, now: datetime, limit: int) -> list[DueFeed]
 
 async def finish(
     db: AsyncConnection, feed: DueFeed, now: datetime, *, found: bool, poll_at: datetime | None, **changed: Any
-) -> None:
-    """Ends the look: what was asked since it began makes the feed due again, when its bucket allows.
+) -> bool:
+    """Ends the look. What was asked since it began makes the feed due again, when its bucket allows; says whether.
 
     `found`: the look saw something that was not there before, which resets the bucket's gap.
     """
@@ -81,7 +81,7 @@ async def finish(
     await _take_turns(db, [feed.id])
     row = (await db.execute(_ASKED, {"feeds": [feed.id]})).one_or_none()
     if row is None:
-        return
+        return False
     due_at = pace.next_at(now) if row.asked > feed.asked else poll_at
     values = {
         "feed": feed.id, "looked": feed.asked, "due_at": None if row.state == "paused" else due_at,
@@ -89,6 +89,7 @@ async def finish(
         "pace_gap": pace.gap, "pace_last": pace.last,
     }  # fmt: skip
     await db.execute(_CHANGE, values | changed)
+    return bool(row.asked > feed.asked)
 
 
 async def matching(db: AsyncConnection, urls: Iterable[str]) -> Sequence[AnyRow]:

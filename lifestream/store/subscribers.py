@@ -119,6 +119,11 @@ async def topics_with_subscribers(db: AsyncConnection, keys: Sequence[str], now:
     return set((await db.execute(_TOPICS_WITH_SUBSCRIBERS, {"keys": list(keys), "now": now})).scalars())
 
 
+async def anybody(db: AsyncConnection, now: datetime) -> bool:
+    """Whether there is a subscriber at all."""
+    return (await db.execute(_ANYBODY, {"now": now})).first() is not None
+
+
 async def feeds_with_subscribers(db: AsyncConnection, feed_ids: Sequence[int], now: datetime) -> list[int]:
     """Which of these feeds somebody is subscribed to here."""
     return list((await db.execute(_FEEDS_WITH_SUBSCRIBERS, {"feeds": list(feed_ids), "now": now})).scalars())
@@ -221,6 +226,7 @@ _TOPICS_WITH_SUBSCRIBERS = (
     .where(HubSubscriberRow.topic_key.in_(bindparam("keys", expanding=True)), _alive)
     .distinct()
 )
+_ANYBODY = select(HubSubscriberRow.id).where(_alive).limit(1)
 _FEEDS_WITH_SUBSCRIBERS = (
     select(FeedRow.id)
     .join(HubSubscriberRow, HubSubscriberRow.topic_key.in_((FeedRow.url_key, FeedRow.self_key)))

@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +21,7 @@ from tests.fakes import until
 SOON = 20.0
 """Seconds within which all that is awaited here happens, on a busy machine too."""
 LOOPBACK = "127.0.0.0/8"
+PROGRAM = (sys.executable, "-m", "lifestream")
 
 Message = dict[str, Any]
 
@@ -34,6 +35,7 @@ class Process:
     def __init__(self, folder: Path, *command: str, **settings: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
+        self.program: Sequence[str] = PROGRAM
         self.command = command or ("serve",)
         self.environ = environ(**({"data_dir": str(folder), "allow_networks": LOOPBACK} | settings))
         self.url = ""
@@ -58,7 +60,7 @@ class Process:
         with self._log.open("ab") as log:
             self._log_starts = log.tell()
             self._popen = subprocess.Popen(
-                [sys.executable, "-m", "lifestream", *self.command, "--port", port],
+                [*self.program, *self.command, "--port", port],
                 cwd=self.folder, env=self.environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
         self.url = (await self.says(r" is at (http://\S+)\n"))[1]
@@ -100,7 +102,7 @@ class Process:
 
     async def run(self, *arguments: str) -> str:
         """Runs another command beside the server, on its data; returns what it prints."""
-        ended = await asyncio.to_thread(lifestream, *arguments, cwd=self.folder, env=self.environ)
+        ended = await asyncio.to_thread(lifestream, *arguments, cwd=self.folder, env=self.environ, program=self.program)
         assert ended.returncode == 0, f"lifestream {' '.join(arguments)} said: {ended.stderr}"
         return ended.stdout
 
@@ -158,10 +160,12 @@ def environ(**settings: str) -> dict[str, str]:
     return clean | {"PYTHONUNBUFFERED": "1"} | given
 
 
-def lifestream(*arguments: str, cwd: Path, env: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+def lifestream(
+    *arguments: str, cwd: Path, env: dict[str, str], program: Sequence[str] = PROGRAM
+) -> "subprocess.CompletedProcess[str]":
     """Runs a command to its end, which must come soon."""
     return subprocess.run(
-        [sys.executable, "-m", "lifestream", *arguments],
+        [*program, *arguments],
         cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SOON,
     )  # fmt: skip
 
