@@ -1,14 +1,17 @@
 """The API under `/api`: JSON in, JSON out, problems as RFC 9457. The pages use nothing that it does not offer."""
 
+from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, Literal
 
 import orjson
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.routing import APIRoute
 
 from lifestream import __version__
 from lifestream.access import Caller, caller_of, wanted_of
 from lifestream.protocol.live import parse_position
 from lifestream.publish.encode import Encoder
+from lifestream.receive.bodies import read_body
 from lifestream.site import Site
 from lifestream.store import bells, changes, entries, gate, sources
 from lifestream.types import Entry, Filter
@@ -26,8 +29,24 @@ from lifestream.write import (
 
 MOST = 200
 JSON = "application/json"
+BODY_LIMIT = 4 * 1024 * 1024
+"""An entry's content may have 1 MiB of text, and JSON may write a character as six."""
 
-router = APIRouter(prefix="/api")
+
+class Bounded(APIRoute):
+    """Reads a body within bounds before FastAPI reads it without any."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handler(request: Request) -> Response:
+            request._body = await read_body(request, BODY_LIMIT)
+            return await handle(request)
+
+        return handler
+
+
+router = APIRouter(prefix="/api", route_class=Bounded)
 
 
 def site_of(request: Request) -> Site:

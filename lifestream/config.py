@@ -16,7 +16,7 @@ from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, field_validator, model_validator
 
 from lifestream.errors import ConfigError
-from lifestream.protocol.addresses import Networks
+from lifestream.protocol.addresses import Networks, check_url
 from lifestream.protocol.hub import TopicRule
 
 PREFIX = "LIFESTREAM_"
@@ -95,10 +95,11 @@ class Config(BaseModel):
     @field_validator("base_url", "author_url")
     @classmethod
     def _http_url(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if value and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
-            raise ValueError("must be an address that starts with http:// or https:// and names a host")
-        return value.rstrip("/")
+        if not value:
+            return value
+        if "?" in value or "#" in value:
+            raise ValueError("must have no query and no fragment")
+        return check_url(value).rstrip("/")
 
     @field_validator("database_url")
     @classmethod
@@ -106,6 +107,8 @@ class Config(BaseModel):
         value = re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql+psycopg://", value)
         if value and not value.startswith(("postgresql+psycopg://", "sqlite:///")):
             raise ValueError("must be postgresql://user@host/db or sqlite:///file")
+        if value.startswith("postgresql") and not _readable(value):
+            raise ValueError("cannot be read; in a password write / as %2F, @ as %40 and : as %3A")
         return value
 
     @field_validator("redis_url")
@@ -113,6 +116,8 @@ class Config(BaseModel):
     def _redis(cls, value: str) -> str:
         if value and not value.startswith(("redis://", "rediss://", "unix://")):
             raise ValueError("must start with redis://, rediss:// or unix://")
+        if value and not _readable(value):
+            raise ValueError("cannot be read; in a password write / as %2F, @ as %40 and : as %3A")
         return value
 
     @field_validator("timezone")
@@ -148,7 +153,19 @@ def system_timezone() -> str:
 def _dotenv(path: Path | None) -> dict[str, str]:
     if path is None or not path.is_file():
         return {}
-    return {name: value for name, value in dotenv_values(path).items() if value is not None}
+    try:
+        return {name: value for name, value in dotenv_values(path).items() if value is not None}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read ({type(error).__name__}); it must be text in UTF-8.") from None
+
+
+def _readable(url: str) -> bool:
+    """What urllib and SQLAlchemy say of a bad one holds pieces of it, perhaps of its password."""
+    try:
+        parts = urlsplit(url)
+        return parts.port is not None or parts.netloc.count("@") <= 1
+    except ValueError:
+        return False
 
 
 def _networks(value: object) -> Networks:

@@ -16,6 +16,7 @@ from structlog.typing import FilteringBoundLogger
 
 SECRET_NAMES = re.compile(r"(secret|password|token|authorization|cookie|signature)", re.IGNORECASE)
 TOKEN_PATHS = re.compile(r"(/push/|[?&](?:token|sk|k|password)=)([^/?&\s]{4})[^/?&\s]+")
+CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def get_logger(name: str) -> FilteringBoundLogger:
@@ -38,11 +39,11 @@ def configure(form: Literal["text", "json"] = "text", *, level: int = logging.IN
         structlog.processors.format_exc_info,
         mask_secrets,
     ]
-    last: Any = (
-        structlog.processors.JSONRenderer()
-        if form == "json"
-        else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], drop_missing=True)
-    )
+    if form == "json":
+        last: Any = structlog.processors.JSONRenderer()
+    else:
+        shared.append(show_controls)
+        last = structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], drop_missing=True)
     structlog.configure(
         processors=[*shared, last],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -60,6 +61,14 @@ def mask_secrets(_logger: object, _method: str, line: MutableMapping[str, Any]) 
             line[name] = "***"
         elif isinstance(value, str):
             line[name] = TOKEN_PATHS.sub(r"\1\2***", value)
+    return line
+
+
+def show_controls(_logger: object, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """What somebody sent moves no cursor and begins no line; the renderer sees to \\n itself, JSON to all of them."""
+    for name, value in line.items():
+        if isinstance(value, str):
+            line[name] = CONTROLS.sub(lambda found: ascii(found[0])[1:-1], value)
     return line
 
 

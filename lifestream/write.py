@@ -6,7 +6,7 @@ import html
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from lifestream.clean.dates import parse_date
 from lifestream.clean.html import clean_html, summary_of, text_of
@@ -19,6 +19,14 @@ from lifestream.types import KINDS, Entry, Kind, Location, Media, Source, Stored
 
 class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _without_nul(cls, value: Any) -> Any:
+        """PostgreSQL's text cannot hold it, and nobody means it."""
+        if isinstance(value, list):
+            return [cls._without_nul(one) for one in value]
+        return value.replace("\0", "") if isinstance(value, str) else value
 
 
 class LocationIn(Strict):
@@ -147,6 +155,8 @@ async def add_source(site: Site, new: NewSource) -> Source:
     async with site.store.begin(rings=[bells.FEEDS]) as db:
         if new.url.startswith("local:"):
             slug = new.slug or new.url.removeprefix("local:")
+            if not slug:
+                raise InvalidInput("url: a local source needs a name, as in local:diary.")
             slug = await sources.add_local(db, slug, now=now, title=new.title, kind=new.kind, visibility=new.visibility)
         else:
             slug = await sources.add_feed(

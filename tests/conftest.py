@@ -88,7 +88,8 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         return
     server = request.getfixturevalue("postgresql")
     name = f"test_{secrets.token_hex(6)}"
-    psql(server, f"CREATE DATABASE {name} TEMPLATE {request.getfixturevalue('postgresql_template')}")
+    template = request.getfixturevalue("postgresql_template")
+    psql(server, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
     yield database_in(server, name)
     psql(server, f"DROP DATABASE {name} WITH (FORCE)")
 

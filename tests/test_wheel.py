@@ -1,85 +1,93 @@
-"""The wheel, installed where nothing else is, is all of lifestream: pages, static files, migrations, the parser."""
+"""The wheel: it holds the folders that stay at the top level of the checkout, and serves a page without it."""
 
-import os
+import re
 import subprocess
 import sys
 import sysconfig
-import venv
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2
 import pytest
 
-from tests.e2e.processes import SOON, Process
-from tests.fakes import Publisher, comes, serving
+ROOT = Path(__file__).parents[1]
+FOLDERS = ("templates", "static", "migrations", "hooks")
+AT_MOST = 60
+"""Seconds for one step, on the slowest machine."""
 
 pytestmark = pytest.mark.slow
-
-CHECKOUT = Path(__file__).parent.parent
-FEED = (
-    '<feed xmlns="http://www.w3.org/2005/Atom"><id>urn:f</id><title>Blog</title>'
-    "<entry><id>urn:e</id><title>Read by the wheel</title><updated>2026-01-01T00:00:00Z</updated></entry></feed>"
-)
-
-
-def pip(*arguments: str) -> None:
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", *arguments]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert ended.returncode == 0, ended.stderr
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    pip(
-        "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", str(folder), str(CHECKOUT)
-    )
-    (built,) = folder.glob("lifestream-*.whl")
-    return built
+    out = tmp_path_factory.mktemp("wheel")
+    run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(out), cwd=ROOT)
+    return next(out.glob("*.whl"))
 
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment that has the wheel and nothing else."""
-    folder = tmp_path_factory.mktemp("installed")
-    venv.create(folder, with_pip=False, symlinks=os.name == "posix")
-    pip("--python", str(folder / "bin" / "python"), "install", "--quiet", "--no-deps", "--no-index", str(wheel))
-    return folder
+    """The command `lifestream` in an environment that knows the libraries, and nothing of this checkout."""
+    venv = tmp_path_factory.mktemp("environment") / "venv"
+    run("uv", "venv", "--offline", "--python", sys.executable, str(venv))
+    run("uv", "pip", "install", "--offline", "--no-deps", "--python", str(venv / "bin" / "python"), str(wheel))
+    libraries = next(venv.glob("lib/python*/site-packages")) / "libraries.pth"
+    libraries.write_text(sysconfig.get_path("purelib") + "\n")  # .pth files there, the checkout's too, are not followed
+    return venv / "bin" / "lifestream"
 
 
-def test_the_wheel_holds_the_package_with_its_folders_and_nothing_else(wheel: Path) -> None:
-    names = zipfile.ZipFile(wheel).namelist()
-    assert {name.partition("/")[0].partition("-")[0] for name in names} == {"lifestream"}
-    for folder in ("templates", "static", "migrations"):
-        there = [path for path in (CHECKOUT / folder).rglob("*") if path.is_file() and "__pycache__" not in path.parts]
-        missing = {f"lifestream/_top/{path.relative_to(CHECKOUT).as_posix()}" for path in there} - set(names)
-        assert there and not missing
-    assert not [name for name in names if name.endswith(".pyc")]
+@pytest.fixture
+def served(installed: Path, tmp_path: Path) -> Iterator[str]:
+    """The address of a site that the installed command serves, in an empty folder."""
+    command = [str(installed), "serve", "--port", "0"]
+    server = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert server.stdout and server.stderr
+    try:
+        yield server.stdout.readline().split()[-1]
+    finally:
+        server.terminate()
+        _, said = server.communicate(timeout=AT_MOST)
+    assert "Traceback" not in said
 
 
-async def test_an_installed_wheel_serves_reads_and_shows_a_feed(installed: Path, tmp_path: Path) -> None:
-    publisher = Publisher()
-    publisher.publish("/feed", FEED)
-    stream = Process(tmp_path)
-    stream.program = [str(installed / "bin" / "lifestream")]
-    # The dependencies are this environment's; its .pth files, which lead to the checkout, are not read on this way.
-    stream.environ["PYTHONPATH"] = sysconfig.get_path("purelib")
-    async with serving(publisher.app) as url, stream, stream.client() as client:
-        await stream.run("source", "add", f"{url}/feed", "--slug", "blog")
+def run(command: str, *arguments: str, cwd: Path | None = None) -> str:
+    program = str(Path(sys.executable).parent / command) if "/" not in command else command
+    done = subprocess.run([program, *arguments], cwd=cwd, capture_output=True, text=True, timeout=AT_MOST)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
-        async def shown() -> bool:
-            return "Read by the wheel" in (await client.get("/")).text
 
-        await comes(shown, within=SOON)
-        page = (await client.get("/")).text
-        style = page.partition('rel="stylesheet" href="')[2].partition('"')[0]
-        answer = await client.get(style)
-        assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (200, "text/css")
-        assert (await client.get("/readyz")).text == "ok\n"
-        ended = subprocess.run(
-            [installed / "bin" / "python", "-c", "import lifestream, sys; print(lifestream.__file__); print(sys.path)"],
-            cwd=tmp_path, env=stream.environ, capture_output=True, text=True, check=True, timeout=SOON,
-        )  # fmt: skip
-        file, path = ended.stdout.splitlines()
-        assert Path(file).is_relative_to(installed)
-        assert repr(str(CHECKOUT)) not in path
+def test_everything_in_the_folders_is_in_the_wheel(wheel: Path) -> None:
+    inside = set(zipfile.ZipFile(wheel).namelist())
+    for folder in FOLDERS:
+        for file in (ROOT / folder).rglob("*"):
+            if file.is_file() and "__pycache__" not in file.parts:
+                assert f"lifestream/_top/{file.relative_to(ROOT)}" in inside
+
+
+def test_nothing_else_is(wheel: Path) -> None:
+    inside = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0].split("-")[0] for name in inside} == {"lifestream"}
+    assert not [name for name in inside if "__pycache__" in name or ".sqlite3" in name or name.endswith(".env")]
+
+
+def test_the_installed_package_is_not_the_checkout(installed: Path, tmp_path: Path) -> None:
+    where = run(str(installed.parent / "python"), "-c", "import lifestream; print(lifestream.__file__)", cwd=tmp_path)
+    assert where.startswith(str(installed.parents[1]))
+
+
+def test_the_installed_command_serves_the_page_and_what_it_needs(served: str) -> None:
+    page = httpx2.get(served)
+    assert page.status_code == 200
+    needed = re.findall(r'(?:src|href)="(/static/[^"]+)"', page.text)
+    assert any(one.partition("?")[0].endswith(".css") for one in needed)
+    assert any(one.partition("?")[0].endswith(".js") for one in needed)
+    for one in needed:
+        assert httpx2.get(served + one).status_code == 200
+
+
+def test_the_installed_command_brings_the_database_up(installed: Path, tmp_path: Path) -> None:
+    done = subprocess.run([str(installed), "migrate"], cwd=tmp_path, capture_output=True, text=True, timeout=AT_MOST)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "data" / "lifestream.sqlite3").is_file()

@@ -19,6 +19,8 @@ from lifestream.types import Audience, Filter, Stored
 log = get_logger(__name__)
 
 PAGE = 200
+AT_A_STRETCH = 64 * 1024
+"""Bytes told before others get their turn."""
 HEARTBEAT = 3.0
 """Seconds after which the log is read although no bell rang: a lost wake-up delays by no more."""
 
@@ -91,6 +93,7 @@ class Tail:
             for change in page:
                 message = self.message(change, view, told)
                 if message is not None:
+                    await listener.drained()  # before each: a page of long entries is more than anybody may have unread
                     listener.offer(message)
                     told = change.seq
             position = page[-1].seq if len(page) == PAGE else upto
@@ -132,14 +135,19 @@ class Tail:
     async def _advance(self) -> bool:
         """Tells the next page of changes to everybody; True when there may be more."""
         page = await self._page("owner", self.head, None)
+        told = 0
         for change in page:
             for view, group in self._groups.items():
                 message = self.message(change, view, group.told)
                 if message is not None:
                     group.told = change.seq
+                    told += len(message)
                     for listener in list(group.listeners):
                         listener.offer(message)
             self.head = change.seq
+            if told > AT_A_STRETCH:  # who reads is given time to: only who does not falls behind
+                told = 0
+                await asyncio.sleep(0)
         return len(page) == PAGE
 
     async def _page(self, audience: Audience, position: int, upto: int | None) -> Sequence[Stored]:

@@ -33,13 +33,16 @@ class Backlog:
         self.overflowed = False
 
     def offer(self, message: bytes) -> None:
+        # What waits already counts, not the new message: one that is longer than the bound must get through, or its
+        # reader would come back to the same one for ever.
+        self.overflowed = self.overflowed or self._size > BACKLOG_BYTES
         if self.overflowed:
+            self._something.set()
             return
         self._messages.append(message)
         self._size += len(message)
         if self._size > CATCH_UP_BYTES:
             self._low.clear()
-        self.overflowed = self._size > BACKLOG_BYTES
         self._something.set()
 
     async def drained(self) -> None:

@@ -231,8 +231,8 @@ def new_id() -> str:
 
 async def _is_public(db: AsyncConnection, source_id: int) -> bool | None:
     """As it is now, in the log's turn: the source may have been flipped, or removed (None), since it was read."""
-    query = select(SourceRow.visibility == "public").where(SourceRow.id == source_id, SourceRow.removed.is_(False))
-    return (await db.execute(query)).scalar_one_or_none()
+    public: bool | None = (await db.execute(_PUBLIC, {"source": source_id})).scalar_one_or_none()
+    return public
 
 
 def _living(stored: Stored) -> ColumnElement[bool]:
@@ -275,6 +275,9 @@ _KNOWN = select(
 _KNOWN_BY_IDENTITY = _KNOWN.where(EntryRow.identity.in_(bindparam("keys", expanding=True)))
 _KNOWN_BY_LINK = _KNOWN.where(EntryRow.link_key.in_(bindparam("keys", expanding=True)))
 _INSERT = insert(EntryRow)
+_PUBLIC = select(SourceRow.visibility == "public").where(
+    SourceRow.id == bindparam("source"), SourceRow.removed.is_(False)
+)
 
 
 def _known(row: Any) -> Known:

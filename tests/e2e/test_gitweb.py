@@ -116,7 +116,7 @@ async def test_a_git_push_is_live_by_one_line_in_its_hook(tmp_path: Path, reposi
         await stream.run("source", "add", feed, "--slug", "code", "--kind", "code")
 
         async def active() -> bool:
-            return (await code(client))["state"] == "active"
+            return bool((await code(client))["state"] == "active")
 
         await comes(active, within=SOON)
         assert (await code(client))["delivery"] == "polling", "nobody pushes it, and nobody pinged yet"

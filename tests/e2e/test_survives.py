@@ -225,7 +225,7 @@ async def test_a_look_that_was_cut_off_is_taken_again_after_the_restart(tmp_path
         async with stream.client() as client:
 
             async def active() -> bool:
-                return (await blog(client))["state"] == "active"
+                return bool((await blog(client))["state"] == "active")
 
             await comes(active, within=SOON)
             assert await Log(client).read() == {"here at last"}

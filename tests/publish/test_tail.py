@@ -325,6 +325,7 @@ async def test_whoever_comes_and_goes_ends_up_with_what_is_there(site: Site, tai
 
     readers = [asyncio.create_task(reader(view)) for view in VIEWS * 2]
     await asyncio.gather(*(writer(number) for number in range(4)))
+    await shows_to(site, "diary", "private")  # what was made public came quietly: not to those who were there
     writing = False
     for found in await asyncio.gather(*readers):
         await caught_up(site, tail)
@@ -334,7 +335,7 @@ async def test_whoever_comes_and_goes_ends_up_with_what_is_there(site: Site, tai
 
 
 async def there(site: Site, view: View) -> dict[str, str]:
-    """What a page for this view shows, by the database. What was made public again came quietly."""
+    """What a page for this view shows, by the database: titles by id."""
     async with site.store.read() as db:
         found, more = await entries.page(db, audience=view.audience, wanted=view.wanted, limit=1000)
     assert more is None

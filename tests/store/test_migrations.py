@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,6 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
-from lifestream.config import Config
 from lifestream.errors import SetupError
 from lifestream.site import Site
 from lifestream.store import changes
@@ -100,12 +100,8 @@ async def test_the_database_of_a_newer_lifestream_is_refused_in_one_sentence(sit
     assert "9999" in message and "upgrade lifestream" in message and "\n" not in message
 
 
-async def test_a_fresh_database_is_pending_and_then_is_not(
-    config: Config, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    if config.sqlite_path is None:
-        pytest.skip("a new PostgreSQL database is made by its owner")
-    store = Store("", tmp_path_factory.mktemp("fresh") / "new" / "lifestream.sqlite3")
+async def test_a_fresh_database_is_pending_and_then_is_not(tmp_path: Path) -> None:
+    store = Store("", tmp_path / "new" / "lifestream.sqlite3")
     assert await pending(store)
     await migrate(store)
     assert not await pending(store)

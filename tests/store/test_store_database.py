@@ -34,10 +34,13 @@ asyncio.run(main())
 """
 
 
+on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+"""About what only SQLite has."""
+
+
 @pytest.fixture
 def sqlite_only(config: Config) -> Path:
-    if config.sqlite_path is None:
-        pytest.skip("about SQLite")
+    assert config.sqlite_path is not None
     return config.sqlite_path
 
 
@@ -125,13 +128,15 @@ async def test_nobody_waits_for_a_silent_bell_longer_than_agreed(site: Site) -> 
     await bell.heard(bell.strokes, timeout=0.001)
 
 
-@pytest.mark.parametrize("long", [False, True])
-async def test_reading_cannot_write(site: Site, sqlite_only: Path, long: bool) -> None:
-    with pytest.raises(OperationalError, match="readonly"):
-        async with site.store.read(long=long) as db:
-            await owner.set_fact(db, "mood", "good")
+@on_sqlite
+async def test_reading_cannot_write(site: Site, sqlite_only: Path) -> None:
+    for long in (False, True):
+        with pytest.raises(OperationalError, match="readonly"):
+            async with site.store.read(long=long) as db:
+                await owner.set_fact(db, "mood", "good")
 
 
+@on_sqlite
 async def test_a_read_is_one_snapshot(site: Site, sqlite_only: Path) -> None:
     async with site.store.read() as db:
         assert await owner.fact(db, "mood") is None
@@ -141,6 +146,7 @@ async def test_a_read_is_one_snapshot(site: Site, sqlite_only: Path) -> None:
     assert await fact(site.store, "mood") == "good"
 
 
+@on_sqlite
 async def test_a_writer_says_at_its_begin_that_it_writes(site: Site, sqlite_only: Path) -> None:
     """Else a read that becomes a write fails at once instead of waiting."""
     other = sqlite3.connect(sqlite_only, timeout=0)
@@ -151,6 +157,7 @@ async def test_a_writer_says_at_its_begin_that_it_writes(site: Site, sqlite_only
     other.close()
 
 
+@on_sqlite
 async def test_a_writer_waits_for_another_process_without_holding_up_the_loop(site: Site, sqlite_only: Path) -> None:
     other = sqlite3.connect(sqlite_only, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -163,12 +170,14 @@ async def test_a_writer_waits_for_another_process_without_holding_up_the_loop(si
     assert (await diary).slug == "diary"
 
 
+@on_sqlite
 async def test_sqlite_writes_ahead_and_waits_for_the_disk(site: Site, sqlite_only: Path) -> None:
     assert await pragma(site.store, "journal_mode") == "wal"
     assert await pragma(site.store, "synchronous") == 2  # FULL
     assert await pragma(site.store, "foreign_keys") == 1
 
 
+@on_sqlite
 async def test_a_claim_need_not_wait_for_the_disk_and_what_follows_does(site: Site, sqlite_only: Path) -> None:
     async with site.store.begin(durable=False) as db:
         assert (await db.execute(text("PRAGMA synchronous"))).scalar_one() == 1  # NORMAL
@@ -177,6 +186,7 @@ async def test_a_claim_need_not_wait_for_the_disk_and_what_follows_does(site: Si
     assert await pragma(site.store, "synchronous") == 2
 
 
+@on_sqlite
 async def test_a_claim_that_fails_leaves_the_next_commit_durable(site: Site, sqlite_only: Path) -> None:
     with pytest.raises(ZeroDivisionError):
         async with site.store.begin(durable=False):
@@ -199,6 +209,7 @@ async def test_many_at_once_get_their_turn(site: Site) -> None:
     assert len(await titles(site.store)) == 40
 
 
+@on_sqlite
 async def test_the_commit_of_another_process_rings_every_bell(site: Site, sqlite_only: Path) -> None:
     watch = asyncio.create_task(site.store.watch())
     await note(site.store, await local_source(site.store), "our own is rung for by who writes it")
@@ -219,6 +230,7 @@ def test_sqlalchemy_uses_the_sqlite_that_was_put_in_place() -> None:
     assert sys.modules["sqlite3"].sqlite_version_info == sqlite_version()
 
 
+@on_sqlite
 async def test_the_version_that_is_told_is_the_one_that_runs(site: Site, sqlite_only: Path) -> None:
     for store_reads in (site.store.read(), site.store.read(long=True), site.store.begin()):
         async with store_reads as db:

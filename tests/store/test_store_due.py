@@ -11,6 +11,9 @@ from lifestream.store.feeds import LOOK_HOLD
 from lifestream.store.tables import FeedRow
 from tests.store.story import HOUR, NO_TIME, NOON, SECOND, claimed
 
+on_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+"""SQLite has one writer at a time."""
+
 
 async def due_feeds(store: Store, count: int) -> None:
     """So many, each due a second after the one before."""
@@ -81,9 +84,8 @@ async def test_claimers_at_the_same_time_never_share_a_row(site: Site) -> None:
     assert sorted(int(one) for part in taken for one in part) == list(range(30))
 
 
+@on_postgresql
 async def test_a_claimer_takes_other_rows_rather_than_wait_for_an_open_transaction(site: Site) -> None:
-    if site.store.is_sqlite:
-        pytest.skip("SQLite has one writer at a time")
     await due_feeds(site.store, 4)
     async with site.store.begin() as one, site.store.begin() as other:
         first = await feeds.claim(one, NOON + HOUR, 2)

@@ -263,12 +263,12 @@ async def walk(store: Store, limit: int, wanted: Filter | None = None) -> list[s
         before = cursor
 
 
-@pytest.mark.parametrize("limit", [1, 2, 3, 7, 8])
-async def test_pages_hold_every_entry_once_also_of_one_moment(site: Site, limit: int) -> None:
+async def test_pages_hold_every_entry_once_also_of_one_moment(site: Site) -> None:
     diary = await local_source(site.store)
     for number in range(7):
         await note(site.store, diary, str(number), now=NOON + SECOND * (number // 3))
-    assert await walk(site.store, limit) == ["6", "5", "4", "3", "2", "1", "0"]
+    for limit in (1, 2, 3, 6, 7, 8):
+        assert await walk(site.store, limit) == ["6", "5", "4", "3", "2", "1", "0"]
 
 
 async def test_a_page_goes_on_where_it_was_whatever_comes_or_goes_meanwhile(site: Site) -> None:
@@ -381,53 +381,44 @@ async def test_a_filter_means_the_same_in_sql_and_in_python(site: Site, some: li
     await agree(site, diary, some, wanted)
 
 
-@pytest.mark.parametrize(
-    "wanted",
-    [
-        Filter(kind="photo"),
-        Filter(source="diary"),
-        Filter(tag="kitten"),
-        Filter(tag="KITTEN"),
-        Filter(tag="été"),
-        Filter(q="LISBOA sol"),
-        Filter(q="é"),
-        Filter(q="100%"),
-        Filter(q="a_b"),
-        Filter(near=Near(38.7, -9.1, 10)),
-        Filter(kind="photo", tag="Été", q="ÉTÉ", near=Near(38.7, -9.1, 2)),
-    ],
-    ids=str,
+NAMING = (
+    Filter(kind="photo"),
+    Filter(source="diary"),
+    Filter(tag="kitten"),
+    Filter(tag="KITTEN"),
+    Filter(tag="été"),
+    Filter(q="LISBOA sol"),
+    Filter(q="é"),
+    Filter(q="100%"),
+    Filter(q="a_b"),
+    Filter(near=Near(38.7, -9.1, 10)),
+    Filter(kind="photo", tag="Été", q="ÉTÉ", near=Near(38.7, -9.1, 2)),
 )
-async def test_each_filter_finds_what_it_names(site: Site, wanted: Filter) -> None:
+NOT_NAMING = (
+    Filter(kind="note"),
+    Filter(source="dia"),
+    Filter(tag="kit"),
+    Filter(tag='kitten","x'),
+    Filter(q="lis%a"),
+    Filter(q="lis_oa"),
+    Filter(q="lisboa porto"),
+    Filter(near=Near(38.7, 170.0, 500)),
+    Filter(tag="\0"),
+    Filter(q="\0"),
+    Filter(source="\0"),
+)
+
+
+async def test_each_filter_finds_what_it_names_and_nothing_else(site: Site) -> None:
     diary = await local_source(site.store)
     named = Entry(
-        kind="photo", title="Été à Lisboa", content_html="<p>o Sol, 100% a_b</p>", tags=("Kitten", "Été"),
+        kind="photo", title="Été à Lisboa", content_html="<p>o Sol, 100% a_b</p>", tags=("Kitten", "Été", "x"),
         location=Location(38.71, -9.1),
     )  # fmt: skip
-    assert len(await agree(site, diary, [named], wanted)) == 1
-
-
-@pytest.mark.parametrize(
-    "wanted",
-    [
-        Filter(kind="note"),
-        Filter(source="dia"),
-        Filter(tag="kit"),
-        Filter(tag='kitten","x'),
-        Filter(q="lis%a"),
-        Filter(q="lis_oa"),
-        Filter(q="lisboa porto"),
-        Filter(near=Near(38.7, 170.0, 500)),
-        Filter(tag="\0"),
-        Filter(q="\0"),
-        Filter(source="\0"),
-    ],
-    ids=repr,
-)
-async def test_no_filter_finds_what_it_does_not_name(site: Site, wanted: Filter) -> None:
-    diary = await local_source(site.store)
-    other = Entry(kind="photo", title="Lisboa", tags=("kitten", "x"), location=Location(38.7, -9.1))
-    assert await agree(site, diary, [other], wanted) == []
+    for wanted in NAMING:
+        assert len(await agree(site, diary, [named], wanted)) == 1, wanted
+    for wanted in NOT_NAMING:
+        assert await agree(site, diary, [named], wanted) == [], wanted
 
 
 async def test_an_entry_without_a_place_is_near_nothing(site: Site) -> None:

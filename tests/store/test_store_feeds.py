@@ -17,6 +17,9 @@ from tests.store.story import BLOG, DAY, HOUR, NOON, SECOND, claimed, count, fee
 
 MOMENT = timedelta(milliseconds=1)
 
+on_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+"""SQLite has one writer at a time."""
+
 
 async def ask(store: Store, now: datetime, times: int = 1, via: str = "ping") -> None:
     async with store.begin() as db:
@@ -114,10 +117,9 @@ async def test_asks_in_parallel_are_all_counted(store: Store) -> None:
     assert (await row(store, FeedRow)).asked == 30
 
 
+@on_postgresql
 async def test_a_ping_that_commits_while_a_look_ends_is_looked_at(store: Store) -> None:
     """On PostgreSQL: the look's end has to wait for the ping, and then must see it."""
-    if store.is_sqlite:
-        pytest.skip("SQLite has one writer at a time")
     await ask(store, NOON + HOUR)
     (look,) = await claimed(store, NOON + HOUR)
     async with asyncio.TaskGroup() as both:
@@ -129,9 +131,8 @@ async def test_a_ping_that_commits_while_a_look_ends_is_looked_at(store: Store) 
     assert len(await claimed(store, NOON + HOUR + SECOND)) == 1
 
 
+@on_postgresql
 async def test_a_ping_while_a_source_is_being_paused_does_not_wake_it(store: Store) -> None:
-    if store.is_sqlite:
-        pytest.skip("SQLite has one writer at a time")
     async with asyncio.TaskGroup() as both:
         async with store.begin() as db:
             await sources.pause(db, await sources.get(db, "blog", audience="owner"))

@@ -24,9 +24,9 @@ async def scope_of(store: Store, given: str) -> str | None:
         return await owner.token_scope(db, given)
 
 
-@pytest.mark.parametrize("scope", SCOPES)
-async def test_a_token_has_the_scope_it_was_made_for(site: Site, scope: str) -> None:
-    assert await scope_of(site.store, await token(site.store, scope=scope)) == scope
+async def test_a_token_has_the_scope_it_was_made_for(site: Site) -> None:
+    for scope in SCOPES:
+        assert await scope_of(site.store, await token(site.store, scope, scope)) == scope
 
 
 async def test_no_other_token_has_any_scope(site: Site) -> None:
@@ -55,12 +55,10 @@ async def test_no_two_tokens_are_the_same(site: Site) -> None:
     assert len({await token(site.store, str(number)) for number in range(20)}) == 20
 
 
-@pytest.mark.parametrize(
-    ("name", "scope"), [("a", "root"), ("a", ""), ("", "read"), ("  ", "read"), ("a" * 101, "read")]
-)
-async def test_a_token_without_name_or_scope_is_refused(site: Site, name: str, scope: str) -> None:
-    with pytest.raises(InvalidInput):
-        await token(site.store, name, scope)
+async def test_a_token_without_name_or_scope_is_refused(site: Site) -> None:
+    for name, scope in (("a", "root"), ("a", ""), ("", "read"), ("  ", "read"), ("a" * 101, "read")):
+        with pytest.raises(InvalidInput):
+            await token(site.store, name, scope)
     assert await count(site.store, TokenRow) == 0
 
 

@@ -118,10 +118,10 @@ async def test_a_slug_is_made_from_the_title_or_the_host_and_is_nobody_elses(sit
     assert made == ["blog-example", "blog-example-2", "blog-example-3", "mara-s-cats-dogs", "source", "a" * 48]
 
 
-@pytest.mark.parametrize("slug", ["Blog", "a b", "-a", "a-", "a/b", "é", "a" * 65, "blog~1", "."])
-async def test_a_slug_that_cannot_stand_in_an_address_is_refused(site: Site, slug: str) -> None:
-    with pytest.raises(InvalidInput):
-        await feed_source(site.store, slug=slug)
+async def test_a_slug_that_cannot_stand_in_an_address_is_refused(site: Site) -> None:
+    for slug in ("Blog", "a b", "-a", "a-", "a/b", "é", "a" * 65, "blog~1", "."):
+        with pytest.raises(InvalidInput):
+            await feed_source(site.store, slug=slug)
     assert await count(site.store, FeedRow) == 0
 
 
