@@ -97,11 +97,11 @@ def serve(
 @app.command()
 def worker() -> None:
     """Background work only, beside `serve --no-background` processes."""
-    from lifestream.serve import work
+    from lifestream.serve import run_loop, work
 
     config = read_config().served_at(DEFAULT_HOST, DEFAULT_PORT)
     _only_with_postgresql(config, wanted=True, what="`lifestream worker`")
-    asyncio.run(work(config))
+    run_loop(work(config))
 
 
 def _only_with_postgresql(config: Config, *, wanted: bool, what: str) -> None:
@@ -419,7 +419,7 @@ def read_config() -> Config:
 
 
 def _own_address(config: Config) -> Config:
-    """Where `serve` listens unless told otherwise; a command that runs beside it cannot know better."""
+    """Where `serve` listens unless told otherwise."""
     return config.served_at(DEFAULT_HOST, DEFAULT_PORT)
 
 
@@ -429,11 +429,12 @@ def _with_site(command: Callable[[Any], Awaitable[T]]) -> T:
     from lifestream.store.migrate import migrate as bring_up
 
     async def go() -> T:
-        site = Site.open(_own_address(read_config()))
+        config = read_config()
+        site = Site.open(_own_address(config))
         try:
             await bring_up(site.store)
             await site.prepare(starting=False)
-            return await command(site)
+            return await command(site if config.base_url else await site.where_it_was_served())
         finally:
             await site.aclose()
 

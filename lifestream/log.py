@@ -43,7 +43,9 @@ def configure(form: Literal["text", "json"] = "text", *, level: int = logging.IN
         last: Any = structlog.processors.JSONRenderer()
     else:
         shared.append(show_controls)
-        last = structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], drop_missing=True)
+        last = structlog.processors.LogfmtRenderer(
+            key_order=["timestamp", "level", "event"], drop_missing=True, sort_keys=True
+        )
     structlog.configure(
         processors=[*shared, last],
         wrapper_class=structlog.make_filtering_bound_logger(level),

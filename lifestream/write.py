@@ -160,7 +160,7 @@ async def add_source(site: Site, new: NewSource) -> Source:
             slug = await sources.add_local(db, slug, now=now, title=new.title, kind=new.kind, visibility=new.visibility)
         else:
             slug = await sources.add_feed(
-                db, _http(new.url, "url"), now=now, title=new.title, slug=new.slug, kind=new.kind,
+                db, _http(_with_scheme(new.url), "url"), now=now, title=new.title, slug=new.slug, kind=new.kind,
                 visibility=new.visibility, hub_choice=_hub(new.hub),
             )  # fmt: skip
         return await sources.get(db, slug, audience="owner")
@@ -192,6 +192,11 @@ def source_json(source: Source) -> dict[str, Any]:
 
 def _moment(when: datetime | None) -> str | None:
     return when.astimezone(UTC).isoformat().replace("+00:00", "Z") if when else None
+
+
+def _with_scheme(url: str) -> str:
+    """`blog.example/feed` as people type it."""
+    return url if "://" in url else f"https://{url}"
 
 
 def _http(url: str, field: str) -> str:

@@ -22,7 +22,7 @@ from lifestream.demo.publishers import Publisher, application, publishers
 from lifestream.errors import FetchError
 from lifestream.protocol.addresses import Networks
 from lifestream.protocol.hub import TopicRule
-from lifestream.serve import Server, listen, server_config
+from lifestream.serve import Server, listen, run_loop, server_config
 from lifestream.site import Site
 from lifestream.write import NewSource, add_source
 
@@ -33,7 +33,7 @@ def run(host: str, port: int) -> None:
     """Runs until it is told to stop. Raises SetupError when the port is taken."""
     log.configure(level=30)
     with tempfile.TemporaryDirectory(prefix="lifestream-demo-") as folder:
-        asyncio.run(_run(host, port, Path(folder)))
+        run_loop(_run(host, port, Path(folder)))
 
 
 async def _run(host: str, port: int, folder: Path) -> None:

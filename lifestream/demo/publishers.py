@@ -99,9 +99,9 @@ class Publisher:
 def publishers(base_url: str, hub_url: str) -> list[Publisher]:
     rows: Sequence[tuple[str, str, Kind, Entry, tuple[float, float]]] = (
         ("micro", "Mara, in short", "note", _note, (2, 6)),
-        ("songs", "What Mara listens to", "listen", _listen, (4, 9)),
-        ("code", "Mara's repositories", "code", _commit, (5, 11)),
-        ("photos", "Mara's photographs", "photo", _photo, (6, 14)),
+        ("songs", "What Mara listens to", "listen", _listen, (3, 8)),
+        ("code", "Mara's repositories", "code", _commit, (3, 7)),
+        ("photos", "Mara's photographs", "photo", _photo, (4, 9)),
         ("blog", "Mara writes", "article", _article, (9, 20)),
     )
     return [Publisher(slug, title, kind, base_url, hub_url, entry, pace) for slug, title, kind, entry, pace in rows]

@@ -18,6 +18,7 @@ SCOPES = ("read", "scrobble", "write", "owner")
 SESSION_LASTS = timedelta(days=60)
 PASSWORD = "password_hash"
 SETUP = "setup_digest"
+SERVED_AT = "served_at"
 
 
 @dataclass(frozen=True, slots=True)

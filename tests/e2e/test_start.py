@@ -145,7 +145,7 @@ def test_what_serve_cannot_do_is_one_line_that_names_it(tmp_path: Path, argument
         (("post",), "'text'"),
         (("pots", "Hello"), "'pots'"),
         (("post", "Hello", "--to", "nowhere"), "nowhere"),
-        (("source", "add", "blog.example"), "http://"),
+        (("source", "add", "ftp://blog.example"), "http://"),
     ],
 )
 def test_a_command_that_makes_no_sense_is_one_line(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:

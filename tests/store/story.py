@@ -59,6 +59,7 @@ async def arrives(
     feed = Feed(format="atom", entries=found, tombstones=tuple(gone))
     items, tombstones = identify(feed, BLOG), tombstone_identities(feed)
     async with store.begin() as db:
+        await changes.in_turn(db)
         known = await entries.known(db, source.id, items, tombstones)
         decisions = decide_document(items, tombstones, known.by_identity, known.by_link)[::-1]
         wanted = [one.item for one in decisions if isinstance(one, Insert | Update)]

@@ -20,6 +20,8 @@ from lifestream.store.migrate import alembic_config, migrate, newest, pending
 from lifestream.store.tables import Base
 from tests.store.story import local_source, note
 
+SCHEMA = Path(__file__).parents[2] / "docs" / "schema.md"
+
 
 async def run(store: Store, what: Callable[[Connection], Any]) -> Any:
     async with store.engine.connect() as connection, connection.begin():
@@ -114,3 +116,11 @@ def test_each_migration_says_why_and_can_be_taken_back() -> None:
     for script in scripts:
         assert "Why:" in script.module.__doc__
         assert script.module.downgrade.__code__.co_names
+
+
+def test_every_table_and_every_column_of_the_entries_is_explained() -> None:
+    explained = SCHEMA.read_text("utf-8")
+    for table in Base.metadata.sorted_tables:
+        assert f"**`{table.name}`**" in explained
+    missing = [one.name for one in Base.metadata.tables["entries"].columns if f"`{one.name}`" not in explained]
+    assert missing == ["id"]

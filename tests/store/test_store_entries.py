@@ -186,6 +186,16 @@ async def test_a_document_of_a_source_that_was_removed_meanwhile_stores_nothing(
     assert await count(site.store, EntryRow) == 0
 
 
+async def test_a_document_that_comes_twice_at_once_is_stored_once(site: Site) -> None:
+    blog = await feed_source(site.store)
+    other = Store(site.store.url, site.store.sqlite_path)
+    for number in range(5):
+        done = await asyncio.gather(*(arrives(store, blog, raw(number)) for store in (site.store, other)))
+        assert sum(one.new for one in done) == 1
+    await other.aclose()
+    assert len(await log(site.store)) == 5
+
+
 async def test_an_entry_comes_back_as_it_was_put(site: Site) -> None:
     diary = await local_source(site.store)
     entry = Entry(
