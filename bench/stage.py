@@ -159,6 +159,7 @@ async def stage(*, advertises_hub: bool) -> AsyncIterator[tuple[Server, Publishe
         try:
             assert process.stdout is not None
             line = await asyncio.to_thread(process.stdout.readline)
+            assert line, f"the server did not start: {Path(folder, 'log').read_text()}"
             yield Server(process, line.split()[-1], made.stdout.strip()), publisher
         finally:
             process.terminate()

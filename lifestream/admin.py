@@ -108,7 +108,10 @@ async def login(request: Request) -> Response:
         await _check(site, form.get("password", ""))
     except (NotAllowed, TooManyRequests) as error:
         status = 429 if isinstance(error, TooManyRequests) else 401
-        return await respond(request, Caller(), "login.html", {"error": str(error)}, status=status)
+        response = await respond(request, Caller(), "login.html", {"error": str(error)}, status=status)
+        if isinstance(error, TooManyRequests):
+            response.headers["Retry-After"] = str(max(1, round(error.retry_after)))
+        return response
     return await _signed_in(site)
 
 

@@ -82,9 +82,9 @@ def create_app() -> FastAPI:
         title="lifestream", version=__version__, 
         docs_url=None, redoc_url=None, openapi_url="/api/openapi.json", redirect_slashes=False,
     )  # fmt: skip
-    app.include_router(api.router)
     app.router.routes.extend(
         [
+            # First, because routes are tried in order and these are asked most.
             Route("/push/{token}", hub_callback.verify, methods=["GET"]),
             Route("/push/{token}", hub_callback.receive, methods=["POST"]),
             Route("/hub", hub.ask, methods=["POST"]),
@@ -97,6 +97,7 @@ def create_app() -> FastAPI:
             *admin.routes,
         ]
     )
+    app.include_router(api.router)
     app.add_middleware(SecurityHeaders)
     for kind in (LifestreamError, HTTPException, RequestValidationError, DBAPIError, Exception):
         app.add_exception_handler(kind, problem)

@@ -29,7 +29,7 @@ from lifestream.protocol.caching import next_poll_at
 from lifestream.protocol.hub import address_key
 from lifestream.protocol.links import Advertised, Discovery, Page, advertised, discover, parse_link_header
 from lifestream.site import Site
-from lifestream.store import entries, feeds, inbox, sources, subscribers
+from lifestream.store import changes, entries, feeds, inbox, sources, subscribers
 from lifestream.store.feeds import DueFeed
 from lifestream.store.subscribers import Content
 from lifestream.store.tables import EPOCH, MICROSECOND, AnyRow
@@ -70,13 +70,12 @@ class Arrival:
 # -- a feed is due ----------------------------------------------------------------------------
 
 
-async def look(site: Site, feed: DueFeed) -> bool:
-    """Fetches a feed and takes in what is new; says whether another look was asked for meanwhile.
+async def look(site: Site, feed: DueFeed, source: Source | None) -> bool:
+    """Fetches a feed and takes in what is new for its source, if it has one.
 
+    Says whether another look was asked for meanwhile.
     Whatever goes wrong becomes the source's state and one sentence.
     """
-    async with site.store.read() as db:
-        source = (await sources.of_feeds(db, [feed.id])).get(feed.id)
     with bound(source=source.slug if source else feed.url, via=feed.via):
         try:
             seen = await (_read(site, feed) if feed.discovered else _discover(site, feed))
@@ -238,6 +237,8 @@ async def _relay(db: AsyncConnection, source: Source | None, seen: Looked, now: 
     topic = seen.advertised.self_url or seen.url
     topics = {address_key(seen.url): seen.url, address_key(topic): topic}
     wanted = await subscribers.topics_with_subscribers(db, list(topics), now)
+    if wanted and source and not await entries.is_public(db, source.id):  # it may have changed since it was read
+        return False
     for key in wanted:
         version = (now - EPOCH) // MICROSECOND
         content = Content(topics[key], key, version, seen.document.media_type, seen.document.body)
@@ -335,6 +336,7 @@ async def _record(db: AsyncConnection, together: Sequence[Arrival], now: datetim
     """Decides on arrivals of one source that are about different entries, and writes what was decided."""
     first = together[0]
     cleaned: dict[str, Entry] = {}
+    await changes.in_turn(db)  # the same document may be on its way twice: the second decides on what the first stored
     decisions = await _decide(db, together)
     wanted = {one.item.identity for one in decisions if isinstance(one, Insert | Update)}
     for arrival in together:

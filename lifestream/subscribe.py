@@ -43,6 +43,8 @@ async def settle(
     A hub or topic that is no longer named is left; a new one is asked. No self: the address fetched is the topic.
     """
     hub = choose_hub(site, source, advertised)
+    if not hub and not source.hub_url:
+        return False
     topic = advertised.self_url or feed_url
     there = False
     for subscription in await subscriptions.of_feed(db, feed_id):

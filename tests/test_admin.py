@@ -217,9 +217,7 @@ async def test_a_source_can_be_added_paused_resumed_refreshed_and_removed(owner:
 
 @pytest.mark.parametrize("url", ["", "two words", "javascript:x", "local:notes", "http://" + "x" * 9000])
 @on_sqlite
-async def test_what_cannot_be_added_is_said_beside_the_form_that_keeps_its_words(
-    owner: AppClient, url: str
-) -> None:
+async def test_what_cannot_be_added_is_said_beside_the_form_that_keeps_its_words(owner: AppClient, url: str) -> None:
     answer = await send(owner, "/admin/sources", title="<b>My words", url=url)
     assert answer.status_code == 422
     assert 'role="alert"' in answer.text

@@ -346,7 +346,7 @@ async def test_what_is_followed_already_is_a_conflict(client: AppClient, owner: 
 @pytest.mark.parametrize(
     "body",
     [
-        {}, {"url": ""}, {"url": "blog"}, {"url": "ftp://blog.example/"}, {"url": "javascript:alert(1)"},
+        {}, {"url": ""}, {"url": "two words"}, {"url": "ftp://blog.example/"}, {"url": "javascript:alert(1)"},
         {"url": "local:"}, {"url": "local:../x"}, {"url": "http://b.example/", "slug": "No Slug"},
         {"url": "http://b.example/", "visibility": "some"}, {"url": "http://b.example/", "kind": "sandwich"},
         {"url": "http://b.example/", "hub": "x"}, {"url": "http://b.example/", "more": 1},

@@ -70,7 +70,9 @@ async def look_once(site: Site) -> int:
     async with site.store.begin() as db:
         due = await feeds.claim(db, site.now(), 10)
     for one in due:
-        await flow.look(site, one)
+        async with site.store.read() as db:
+            source = (await sources.of_feeds(db, [one.id])).get(one.id)
+        await flow.look(site, one, source)
     return len(due)
 
 

@@ -237,7 +237,8 @@ async def test_a_hub_that_refuses_is_asked_again_later_and_the_feed_polled(web: 
 
 @on_sqlite
 async def test_a_hub_that_is_not_there_does_no_harm(web: Web) -> None:
-    web.publishes(1, hubs=["http://127.0.0.1:9/hub"])
+    async with serving(FakeHub().app) as gone:
+        web.publishes(1, hubs=[gone])
     owners = await web.stream.owners()
     await web.stream.http.post("/api/sources", json={"url": web.feed, "slug": "blog"}, headers=owners)
     await web.stream.shows("Post 1")

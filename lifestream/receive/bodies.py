@@ -28,9 +28,15 @@ async def read_body(request: Request, limit: int) -> bytes:
     return b"".join(parts)
 
 
+def query_of(request: Request) -> str:
+    """The query as it came; `request.url` would take the whole address apart."""
+    query: bytes = request.scope["query_string"]
+    return query.decode("latin-1")
+
+
 async def read_form(request: Request) -> list[tuple[str, str]]:
     """The pairs of the query and of a form-urlencoded body, in order; a body of another kind counts as empty."""
-    pairs = parse_qsl(request.url.query, keep_blank_values=True, errors="replace")
+    pairs = parse_qsl(query_of(request), keep_blank_values=True, errors="replace")
     body = await read_body(request, FORM_LIMIT)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if body and kind in ("application/x-www-form-urlencoded", ""):

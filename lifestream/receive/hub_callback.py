@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from lifestream import subscribe
 from lifestream.log import get_logger
 from lifestream.protocol import subscriber as rules
-from lifestream.receive.bodies import read_body
+from lifestream.receive.bodies import query_of, read_body
 from lifestream.site import Site
 from lifestream.store import subscriptions
 from lifestream.store.inbox import Document, LookAt
@@ -35,7 +35,7 @@ async def verify(request: Request) -> Response:
     expected = None
     if subscription is not None:
         expected = rules.Expected(topic=subscription.topic, wanted=subscription.wanted)
-    query = request.url.query
+    query = query_of(request)
     pairs = parse_qsl(query, keep_blank_values=True, errors="replace")
     match rules.answer_verification(pairs, query, expected):
         case rules.Confirm(challenge, mode, lease_seconds):

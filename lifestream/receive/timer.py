@@ -14,6 +14,7 @@ from lifestream.log import get_logger
 from lifestream.site import Site
 from lifestream.store import bells, due, feeds, inbox, sources, subscribers, subscriptions
 from lifestream.store.tables import AnyRow, FeedRow, InboxRow, SubscriptionRow
+from lifestream.types import Source
 
 log = get_logger(__name__)
 
@@ -102,9 +103,11 @@ class Worker(Generic[Item]):
 def workers(site: Site) -> list[Worker[Any]]:
     """What arrives and what we ask of hubs. Distribution has its own (publish/hub.py)."""
 
-    async def due_feeds(limit: int) -> Sequence[feeds.DueFeed]:
+    async def due_feeds(limit: int) -> Sequence[tuple[feeds.DueFeed, Source | None]]:
         async with site.store.begin(durable=False) as db:
-            return await feeds.claim(db, site.now(), limit)
+            claimed = await feeds.claim(db, site.now(), limit)
+            by_feed = await sources.of_feeds(db, [feed.id for feed in claimed]) if claimed else {}
+        return [(feed, by_feed.get(feed.id)) for feed in claimed]
 
     async def pushed(_limit: int) -> Sequence[Sequence[AnyRow]]:
         async with site.store.begin(durable=False) as db:
@@ -116,7 +119,7 @@ def workers(site: Site) -> list[Worker[Any]]:
             return await subscriptions.claim(db, site.now(), limit)
 
     return [
-        Worker(site, bells.FEEDS, FeedRow, due_feeds, lambda feed: flow.look(site, feed), concurrency=8),
+        Worker(site, bells.FEEDS, FeedRow, due_feeds, lambda due: flow.look(site, *due), concurrency=8),
         # One batch at a time: pushes of one feed are taken in the order they came.
         Worker(site, bells.INBOX, InboxRow, pushed, lambda rows: take_in(site, rows), concurrency=1),
         Worker(

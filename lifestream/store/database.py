@@ -107,15 +107,18 @@ class Store:
             while True:
                 await asyncio.sleep(LISTEN_AGAIN)
                 self.bells.ring_all()
-        async with self._writer.connect() as connection:
-            driver = await _driver(connection)
-        seen = driver.data_version()
+        driver: InlineConnection | None = None
+        seen: int | None = None
         while True:
-            await asyncio.sleep(LOOK_AGAIN)
+            if driver is None or driver.closed:  # at the start, or the pool has made a new one
+                async with self._writer.connect() as connection:
+                    driver = await _driver(connection)
+                seen = None
             version = driver.data_version()
             if version is not None and version != seen:
                 seen = version
                 self.bells.ring_all()
+            await asyncio.sleep(LOOK_AGAIN)
 
     async def aclose(self) -> None:
         for engine in {self._writer, self._reader, self._patient}:

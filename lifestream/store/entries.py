@@ -59,16 +59,16 @@ async def known(
     db: AsyncConnection, source_id: int, items: Sequence[Identified], tombstones: Iterable[str]
 ) -> Knowledge:
     """Looks up, within the source only, what `items` and `tombstones` (identities) may mean."""
-    identities = list({item.identity for item in items} | set(tombstones))
     by_identity: dict[str, Known] = {}
-    for part in _parts(identities):
-        for row in await db.execute(_KNOWN_BY_IDENTITY, {"source": source_id, "keys": part}):
-            by_identity[row.identity] = _known(row)
-    links = list({item.link_key for item in items if item.link_key and item.identity not in by_identity})
     by_link: dict[str, Known] = {}
-    for part in _parts(links):
-        for row in await db.execute(_KNOWN_BY_LINK, {"source": source_id, "keys": part}):
-            by_link.setdefault(row.link_key, _known(row))
+    identities = list({item.identity for item in items} | set(tombstones))
+    links = list({item.link_key for item in items if item.link_key})
+    for start in range(0, max(len(identities), len(links)), MOST_KEYS):
+        part = slice(start, start + MOST_KEYS)
+        keys = {"source": source_id, "identities": identities[part], "links": links[part]}
+        for row in await db.execute(_KNOWN, keys):
+            by_identity[row.identity] = found = _known(row)
+            by_link.setdefault(row.link_key, found)
     return Knowledge(by_identity, by_link)
 
 
@@ -96,7 +96,7 @@ async def record(
     if not count:
         return Recorded()
     numbers = iter(await changes.number(db, count, now))
-    public = await _is_public(db, source.id)
+    public = await is_public(db, source.id)
     if public is None:
         return Recorded()
     if inserts:
@@ -120,7 +120,7 @@ async def record(
 async def add(db: AsyncConnection, source: Source, entry: Entry, *, now: datetime) -> str:
     """Writes an entry made here, in a local source; returns its id. Raises NotFound if the source was removed."""
     numbers = await changes.number(db, 1, now)
-    public = await _is_public(db, source.id)
+    public = await is_public(db, source.id)
     if public is None:
         raise NotFound(f"There is no source “{source.slug}”.")
     row = _new_row(source.id, entry, numbers[0], now, quiet=False, exposed=public)
@@ -229,7 +229,7 @@ def new_id() -> str:
     return base64.b32encode(secrets.token_bytes(10)).decode().lower()
 
 
-async def _is_public(db: AsyncConnection, source_id: int) -> bool | None:
+async def is_public(db: AsyncConnection, source_id: int) -> bool | None:
     """As it is now, in the log's turn: the source may have been flipped, or removed (None), since it was read."""
     public: bool | None = (await db.execute(_PUBLIC, {"source": source_id})).scalar_one_or_none()
     return public
@@ -271,9 +271,13 @@ def _scrubbed(by: str) -> dict[str, Any]:
 _KNOWN = select(
     EntryRow.id, EntryRow.identity, EntryRow.digest, EntryRow.link_key, EntryRow.title_key,
     EntryRow.published, EntryRow.updated, EntryRow.deleted_by, EntryRow.churn,
-).where(EntryRow.source_id == bindparam("source"))  # fmt: skip
-_KNOWN_BY_IDENTITY = _KNOWN.where(EntryRow.identity.in_(bindparam("keys", expanding=True)))
-_KNOWN_BY_LINK = _KNOWN.where(EntryRow.link_key.in_(bindparam("keys", expanding=True)))
+).where(
+    EntryRow.source_id == bindparam("source"),
+    or_(
+        EntryRow.identity.in_(bindparam("identities", expanding=True)),
+        EntryRow.link_key.in_(bindparam("links", expanding=True)),
+    ),
+)  # fmt: skip
 _INSERT = insert(EntryRow)
 _PUBLIC = select(SourceRow.visibility == "public").where(
     SourceRow.id == bindparam("source"), SourceRow.removed.is_(False)

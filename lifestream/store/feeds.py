@@ -102,12 +102,13 @@ async def matching(db: AsyncConnection, urls: Iterable[str]) -> Sequence[AnyRow]
 
 async def drop_if_unused(db: AsyncConnection, feed_id: int) -> None:
     """Removes a feed that has no source, no subscription of ours, no subscriber and nothing in the inbox."""
-    key = select(FeedRow.url_key).where(FeedRow.id == feed_id).scalar_subquery()
+    mine = select(FeedRow.url_key, FeedRow.self_key).where(FeedRow.id == feed_id)
+    keys = [key for row in await db.execute(mine) for key in row if key]
     used = (
         select(SourceRow.feed_id).where(SourceRow.feed_id == feed_id).exists(),
         select(SubscriptionRow.id).where(SubscriptionRow.feed_id == feed_id).exists(),
         select(InboxRow.id).where(InboxRow.feed_id == feed_id).exists(),
-        select(HubSubscriberRow.id).where(HubSubscriberRow.topic_key == key).exists(),
+        select(HubSubscriberRow.id).where(HubSubscriberRow.topic_key.in_(keys)).exists(),
     )
     await db.execute(delete(FeedRow).where(FeedRow.id == feed_id, ~or_(*used)))
 

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, and_, false, func, true
+from sqlalchemy import ColumnElement, and_, false, func, literal, true
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
 
@@ -36,8 +36,10 @@ def condition(wanted: Filter) -> ColumnElement[bool]:
     if wanted.source:
         parts.append(SourceRow.slug == wanted.source)
     if wanted.tag:
-        tag = orjson.dumps(wanted.tag.lower()).decode()
-        parts.append(_lowered(EntryRow.tags.cast(EntryRow.title.type), tag).contains(tag, autoescape=True))
+        tag = f",{orjson.dumps(wanted.tag.lower()).decode()},"
+        tags = EntryRow.tags.cast(EntryRow.title.type)  # ["a","b"] as ,"a","b",
+        listed = literal(",") + func.substr(tags, 2, func.length(tags) - 2) + ","
+        parts.append(_lowered(listed, tag).contains(tag, autoescape=True))
     if wanted.near:
         parts.append(_within(wanted.near))
     text = func.coalesce(EntryRow.title, "") + " " + EntryRow.summary + " " + EntryRow.content_html

@@ -104,6 +104,10 @@ class InlineConnection:
         self._connection = None
         self.raw.close()
 
+    @property
+    def closed(self) -> bool:
+        return self._connection is None
+
     async def wait_for_turn(self, begin: Callable[[], object]) -> None:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._busy_seconds
@@ -120,8 +124,12 @@ class InlineConnection:
 async def _finished(work: Any) -> None:
     """Waits for `work` even when cancelled: a connection must not be used while its COMMIT is on its way."""
     task = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    task.result()
+    if cancelled is not None:
+        raise cancelled
