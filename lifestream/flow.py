@@ -139,7 +139,7 @@ async def _take_in(site: Site, feed: DueFeed, source: Source | None, seen: Looke
         poll = _next_poll(site, feed, source, now, found=done.any, cache_control=seen.document.cache_control)
         again = await feeds.finish(db, feed, now, found=True, **poll, **_seen_columns(feed, seen, now))
         relayed = await _relay(db, source, seen, now)
-    _ring(site, log=done.any, subscriptions=pushed, hub=relayed)
+    _ring(site, log=done.any, subscriptions=pushed or bool(source and source.hub_url), hub=relayed)
     log.info("looked", status="ok", new=done.new, changed=done.changed, deleted=done.deleted)
     return again
 

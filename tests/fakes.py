@@ -1,6 +1,7 @@
 """Small programs that stand in for the rest of the web: a publisher, a hub, a subscriber, on real sockets."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -40,8 +41,31 @@ class AppClient(httpx2.AsyncClient):
     async def token(self, scope: str) -> dict[str, str]:
         """The header of a fresh token."""
         async with self.site.store.begin() as db:
-            token = await owner.create_token(db, f"{scope} {id(object())}", scope, self.site.now())
+            token = await owner.create_token(db, f"{scope} {secrets.token_hex(4)}", scope, self.site.now())
         return {"Authorization": f"Bearer {token}"}
+
+
+class Prompt(uvicorn.Server):
+    """uvicorn looks ten times a second whether it should stop; this one is told."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.over = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        await self.over.wait()
+
+    async def shutdown(self, sockets: object = None) -> None:
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        if tasks := set(self.server_state.tasks):
+            _, late = await asyncio.wait(tasks, timeout=0.5)
+            for task in late:
+                task.cancel()
+        await self.lifespan.shutdown()
 
 
 @asynccontextmanager
@@ -49,15 +73,14 @@ async def serving(app: object, *, lifespan: str = "off") -> AsyncIterator[str]:
     """Runs an ASGI app on a loopback port; gives its base URL."""
     listening = listen("127.0.0.1", 0)
     config = uvicorn.Config(app, log_config=None, access_log=False, lifespan=lifespan, timeout_graceful_shutdown=1)  # type: ignore[arg-type]
-    server = uvicorn.Server(config)
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+    server = Prompt(config)
     task = asyncio.create_task(server._serve([listening]))
     while not server.started and not task.done():
         await asyncio.sleep(0.001)
     try:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     finally:
-        server.should_exit = True
+        server.over.set()
         await task
         listening.close()
 

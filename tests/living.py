@@ -1,6 +1,7 @@
 """A whole lifestream on a loopback port, with its background work, as people and programs meet it."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -42,7 +43,7 @@ class Living:
     async def token(self, scope: str) -> dict[str, str]:
         """The header of a fresh token."""
         async with self.site.store.begin() as db:
-            made = await owner.create_token(db, f"{scope} {id(object())}", scope, self.site.now())
+            made = await owner.create_token(db, f"{scope} {secrets.token_hex(4)}", scope, self.site.now())
         return {"Authorization": f"Bearer {made}"}
 
     async def owners(self) -> dict[str, str]:

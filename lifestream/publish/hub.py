@@ -121,13 +121,11 @@ async def _distribute(site: Site, db: AsyncConnection, slugs: set[str]) -> int:
 
 
 def workers(site: Site) -> list[Worker[Request] | Worker[DueDelivery]]:
-    async def requests(limit: int) -> Sequence[Request]:
-        async with site.store.begin(durable=False) as db:
-            return await subscribers.claim_requests(db, site.now(), limit)
+    async def requests(db: AsyncConnection, limit: int) -> Sequence[Request]:
+        return await subscribers.claim_requests(db, site.now(), limit)
 
-    async def deliveries(limit: int) -> Sequence[DueDelivery]:
-        async with site.store.begin(durable=False) as db:
-            return await subscribers.claim_deliveries(db, site.now(), limit)
+    async def deliveries(db: AsyncConnection, limit: int) -> Sequence[DueDelivery]:
+        return await subscribers.claim_deliveries(db, site.now(), limit)
 
     return [
         Worker(site, bells.HUB, HubRequestRow, requests, lambda one: verify(site, one), concurrency=8),

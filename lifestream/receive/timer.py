@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from lifestream import flow, subscribe
 from lifestream.log import get_logger
 from lifestream.site import Site
@@ -28,7 +30,7 @@ HUB_HAS = timedelta(seconds=10)
 
 
 class Worker(Generic[Item]):
-    """Works off one table. `claim(n)` takes up to n items; `handle` does one and says whether more is due now.
+    """Works off one table. `claim(db, n)` takes up to n items; `handle` does one and says whether more is due now.
 
     An item whose handling failed comes back when its claim ends.
     """
@@ -38,7 +40,7 @@ class Worker(Generic[Item]):
         site: Site,
         name: str,
         table: due.DueTable,
-        claim: Callable[[int], Awaitable[Sequence[Item]]],
+        claim: Callable[[AsyncConnection, int], Awaitable[Sequence[Item]]],
         handle: Callable[[Item], Coroutine[Any, Any, bool | None]],
         *,
         concurrency: int,
@@ -69,18 +71,26 @@ class Worker(Generic[Item]):
                 task.cancel()
             await asyncio.gather(*self._running, return_exceptions=True)
 
-    async def _take(self) -> bool:
-        """Starts what is due; True when there may be more at once."""
+    async def claim(self, db: AsyncConnection) -> Sequence[Item]:
+        """Claims as many due items as there is room for; to be given to `start` once `db` has committed."""
         free = self._concurrency - len(self._running)
-        if free <= 0:
-            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
-            return True
-        items = await self._claim(free)
+        return await self._claim(db, free) if free > 0 else []
+
+    def start(self, items: Sequence[Item]) -> None:
         for item in items:
             task = asyncio.create_task(self._one(item))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
-        return len(items) == free
+
+    async def _take(self) -> bool:
+        """Starts what is due; True when there may be more at once."""
+        if len(self._running) >= self._concurrency:
+            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+            return True
+        async with self._site.store.begin(durable=False) as db:
+            items = await self.claim(db)
+        self.start(items)
+        return len(self._running) >= self._concurrency
 
     async def _one(self, item: Item) -> None:
         try:
@@ -103,23 +113,22 @@ class Worker(Generic[Item]):
 def workers(site: Site) -> list[Worker[Any]]:
     """What arrives and what we ask of hubs. Distribution has its own (publish/hub.py)."""
 
-    async def due_feeds(limit: int) -> Sequence[tuple[feeds.DueFeed, Source | None]]:
-        async with site.store.begin(durable=False) as db:
-            claimed = await feeds.claim(db, site.now(), limit)
-            by_feed = await sources.of_feeds(db, [feed.id for feed in claimed]) if claimed else {}
+    async def due_feeds(db: AsyncConnection, limit: int) -> Sequence[tuple[feeds.DueFeed, Source | None]]:
+        claimed = await feeds.claim(db, site.now(), limit)
+        by_feed = await sources.of_feeds(db, [feed.id for feed in claimed]) if claimed else {}
         return [(feed, by_feed.get(feed.id)) for feed in claimed]
 
-    async def pushed(_limit: int) -> Sequence[Sequence[AnyRow]]:
-        async with site.store.begin(durable=False) as db:
-            rows = await inbox.claim(db, site.now(), BATCH)
+    async def pushed(db: AsyncConnection, _limit: int) -> Sequence[Sequence[AnyRow]]:
+        rows = await inbox.claim(db, site.now(), BATCH)
         return [rows] if rows else []
 
-    async def due_subscriptions(limit: int) -> Sequence[subscriptions.Subscription]:
-        async with site.store.begin(durable=False) as db:
-            return await subscriptions.claim(db, site.now(), limit)
+    async def due_subscriptions(db: AsyncConnection, limit: int) -> Sequence[subscriptions.Subscription]:
+        return await subscriptions.claim(db, site.now(), limit)
 
+    looks = Worker(site, bells.FEEDS, FeedRow, due_feeds, lambda due: flow.look(site, *due), concurrency=8)
+    site.inbox.looks = looks  # what is asked for is claimed in the transaction that puts it down
     return [
-        Worker(site, bells.FEEDS, FeedRow, due_feeds, lambda due: flow.look(site, *due), concurrency=8),
+        looks,
         # One batch at a time: pushes of one feed are taken in the order they came.
         Worker(site, bells.INBOX, InboxRow, pushed, lambda rows: take_in(site, rows), concurrency=1),
         Worker(

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import bindparam, delete, insert, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -44,8 +44,19 @@ class Document:
 Notification = LookAt | Document
 
 
+class Looks(Protocol):
+    """Who looks at feeds in this process, if anybody does (receive/timer.py)."""
+
+    async def claim(self, db: AsyncConnection) -> Sequence[Any]: ...
+
+    def start(self, items: Sequence[Any]) -> None: ...
+
+
 class Inbox:
+    """`looks` is told of a look as it is put down, so that a ping does not have to wait for another transaction."""
+
     def __init__(self, store: Store) -> None:
+        self.looks: Looks | None = None
         self._store = store
         self._waiting: list[tuple[Notification, asyncio.Future[None]]] = []
         self._writer: asyncio.Task[None] | None = None
@@ -76,14 +87,19 @@ class Inbox:
         now = datetime.now(UTC)
         documents = [one for one in notifications if isinstance(one, Document)]
         looks = [one for one in notifications if isinstance(one, LookAt)]
-        rings = [bells.INBOX] * bool(documents) + [bells.FEEDS] * bool(looks)
-        async with self._store.begin(rings=rings) as db:
+        claimed: Sequence[Any] = []
+        async with self._store.begin(rings=[bells.INBOX] * bool(documents)) as db:
             if documents:
                 await db.execute(_INSERT, [_row(one, now) for one in documents])
             if looks:
                 counts = Counter(look.feed_id for look in looks)
                 vias = {look.feed_id: look.via for look in looks}
                 await feeds.ask(db, {feed_id: (counts[feed_id], vias[feed_id]) for feed_id in counts}, now)
+                claimed = await self.looks.claim(db) if self.looks else []
+        if self.looks:
+            self.looks.start(claimed)
+        if looks:
+            self._store.bells.ring(bells.FEEDS)  # for what must wait its turn
 
 
 async def claim(db: AsyncConnection, now: datetime, limit: int) -> Sequence[AnyRow]:

@@ -2,17 +2,21 @@
 
 An indexed look-up in a local file takes some 20 µs; handing it to a thread and back takes 150 to 300, and a transaction
 has a dozen. So statements run where they are called. Two things may wait for long and do not: COMMIT, which waits for
-the disk, runs in a thread; and BEGIN IMMEDIATE, which waits for another process, is tried again from the event loop.
+the disk, runs in a thread unless the disk has proved quick; and BEGIN IMMEDIATE, which waits for another process, is
+tried again from the event loop.
 Queries that may read very much go through aiosqlite and its thread instead (`Store.read(long=True)`).
 """
 
 import asyncio
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
+from time import monotonic
 from typing import Any
 
 LOCKED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY | (1 << 8), sqlite3.SQLITE_LOCKED}
 TRY_AGAIN = 0.005
+QUICK = 0.002
+SLOW_FOR = 100
 
 
 class InlineCursor:
@@ -63,6 +67,7 @@ class InlineConnection:
         self.raw = raw
         self._busy_seconds = busy_seconds
         self._committing = False
+        self._disk_is_slow = SLOW_FOR
         self.waits_for_disk = True
         self._connection: sqlite3.Connection | None = raw  # the dialect looks whether it is there
 
@@ -84,14 +89,22 @@ class InlineConnection:
         self.raw.create_function(*arguments, **named)
 
     async def commit(self) -> None:
-        if not self.waits_for_disk:
-            self.raw.commit()
-        elif self.raw.in_transaction:
+        if not self.raw.in_transaction:
+            return
+        if self.waits_for_disk and self._disk_is_slow > 0:
             self._committing = True
             try:
-                await _finished(asyncio.to_thread(self.raw.commit))
+                await _finished(asyncio.to_thread(self._timed_commit))
             finally:
                 self._committing = False
+        else:
+            self._timed_commit()
+
+    def _timed_commit(self) -> None:
+        """A quick disk answers sooner than a thread would; one slow answer, and the next hundred go through one."""
+        started = monotonic()
+        self.raw.commit()
+        self._disk_is_slow = SLOW_FOR if monotonic() - started > QUICK else self._disk_is_slow - 1
 
     async def rollback(self) -> None:
         self.raw.rollback()
