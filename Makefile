@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-LOOPBACK := LIFESTREAM_ALLOW_NETWORKS=$${LIFESTREAM_ALLOW_NETWORKS-127.0.0.0/8,::1/128,localhost}
+# On a laptop one's own feeds are on the laptop; a setting in .env or the environment wins.
+LOOPBACK := $(if $(shell grep -s '^LIFESTREAM_ALLOW_NETWORKS=' .env),,LIFESTREAM_ALLOW_NETWORKS=$${LIFESTREAM_ALLOW_NETWORKS-127.0.0.0/8,::1/128,localhost})
 
 .PHONY: setup run demo test check format bench lock clean
 

@@ -125,5 +125,5 @@ async def living(config: Config, *, background: bool = True) -> AsyncIterator[Li
             await task
 
         stack.push_async_callback(stop)
-        http = await stack.enter_async_context(httpx2.AsyncClient(base_url=config.base_url, timeout=20))
+        http = await stack.enter_async_context(httpx2.AsyncClient(verify=False, base_url=config.base_url, timeout=20))
         yield Living(app, config, app.state.site, http, server)

@@ -262,6 +262,7 @@ async def test_a_push_that_is_repeated_changes_nothing(
     assert await log(stream) == before
 
 
+@on_sqlite
 async def test_an_older_document_does_not_overwrite_a_newer_one(
     stream: Site, clock: Clock, publisher: Publisher, web: str
 ) -> None:
@@ -301,6 +302,7 @@ async def test_two_pushes_of_one_entry_in_one_batch_make_one_entry(
     assert (await source(stream)).entry_count == 2
 
 
+@on_sqlite
 async def test_a_push_for_a_paused_source_is_left_out(
     stream: Site, clock: Clock, publisher: Publisher, web: str
 ) -> None:
@@ -313,6 +315,7 @@ async def test_a_push_for_a_paused_source_is_left_out(
     assert await titles(stream) == ["Post 1"]
 
 
+@on_sqlite
 @pytest.mark.parametrize("body", ["no feed at all", "<html><body>Sorry</body></html>", "{}"])
 async def test_a_pushed_document_that_cannot_be_read_becomes_a_look(
     stream: Site, clock: Clock, publisher: Publisher, web: str, body: str
@@ -385,6 +388,7 @@ async def test_private_space_is_not_fetched(stream: Site) -> None:
     assert is_a_sentence(blog.last_error)
 
 
+@on_sqlite
 async def test_a_feed_that_breaks_later_keeps_what_it_brought_and_recovers(
     stream: Site, clock: Clock, publisher: Publisher, web: str
 ) -> None:

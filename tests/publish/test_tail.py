@@ -87,6 +87,7 @@ async def caught_up(site: Site, tail: Tail) -> None:
 # -- where a stream starts --------------------------------------------------------------------
 
 
+@on_sqlite
 async def test_without_a_position_a_stream_starts_now(site: Site, tail: Tail) -> None:
     await writes(site, "before")
     await caught_up(site, tail)
@@ -116,11 +117,13 @@ async def test_zero_means_from_the_oldest_and_is_no_reset(site: Site, tail: Tail
     assert not reader.reset
 
 
+@on_sqlite
 async def test_zero_on_an_empty_log_is_no_reset(site: Site, tail: Tail) -> None:
     start = await tail.start(0)
     assert (start.position, start.reset) == (0, False)
 
 
+@on_sqlite
 async def test_a_position_beyond_the_head_asks_for_reload(site: Site, tail: Tail) -> None:
     one = await writes(site, "one")
     await caught_up(site, tail)
@@ -128,6 +131,7 @@ async def test_a_position_beyond_the_head_asks_for_reload(site: Site, tail: Tail
     assert (start.position, start.reset) == (one.seq, True)
 
 
+@on_sqlite
 async def test_a_position_between_two_changes_is_fine(site: Site, tail: Tail) -> None:
     one = await writes(site, "one")
     await writes(site, "two")
@@ -156,6 +160,7 @@ async def test_edits_and_deletions_are_told(site: Site, tail: Tail) -> None:
     assert reader.told[1]["entry"]["first_seq"] == reader.told[0]["seq"]
 
 
+@on_sqlite
 async def test_on_replay_an_entry_is_told_as_it_is_now_and_once(site: Site, tail: Tail) -> None:
     one = await writes(site, "one")
     two = await writes(site, "two")
@@ -165,6 +170,7 @@ async def test_on_replay_an_entry_is_told_as_it_is_now_and_once(site: Site, tail
     await (await Reader(tail, position=0).comes()).hears(("entry", "better"), ("delete", two.id))
 
 
+@on_sqlite
 async def test_each_change_names_the_one_before_it_in_its_own_stream(site: Site, tail: Tail) -> None:
     await has_source(site, "other")
     start = tail.head
@@ -207,6 +213,7 @@ async def test_a_filtered_stream_holds_what_fits(
     assert replayed.holds == live.holds
 
 
+@on_sqlite
 async def test_deletions_pass_every_filter(site: Site, tail: Tail) -> None:
     reader = await Reader(tail, View(wanted=Filter(kind="photo", source="other", tag="x", q="y"))).comes()
     one = await writes(site, "a note")

@@ -75,6 +75,7 @@ async def test_hello_comes_first_and_entries_as_they_happen(stream: Living) -> N
         assert gone == {"type": "delete", "seq": gone["seq"], "prev": made["seq"], "id": made["id"]}
 
 
+@on_sqlite
 async def test_frames_are_text(stream: Living) -> None:
     async with connect(address(stream)) as client:
         assert isinstance(await client.recv(), str)
@@ -270,26 +271,26 @@ async def test_many_clients_that_come_and_go_see_each_change_once_and_in_order(s
     done = asyncio.Event()
 
     async def writer() -> None:
-        for number in range(60):
+        for number in range(30):
             made.append((await stream.posts(f"{number}"))["seq"])
         done.set()
 
     async def follower(stay: int) -> list[int]:
         """Leaves after so many changes, and comes back with the last one it saw."""
         seen: list[int] = []
-        while not (done.is_set() and len(seen) >= 60):
+        while not (done.is_set() and len(seen) >= 30):
             async with reading(stream, f"?after={seen[-1] if seen else 0}") as (client, hello):
                 assert not hello["reset"]
                 position = hello["seq"]
-                for _ in range(min(stay, 60 - len(seen))):
+                for _ in range(min(stay, 30 - len(seen))):
                     message = await said(client)
                     assert message["prev"] == position
                     position = message["seq"]
                     seen.append(position)
-            if len(seen) >= 60:
+            if len(seen) >= 30:
                 await done.wait()
         return seen
 
-    results = await asyncio.gather(writer(), *(follower(stay) for stay in (1, 3, 7, 60)))
+    results = await asyncio.gather(writer(), *(follower(stay) for stay in (1, 3, 7, 30)))
     for seen in results[1:]:
         assert seen == made
