@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from lifestream.store import bells, due, feeds
 from lifestream.store.database import Store
 from lifestream.store.tables import AnyRow, InboxRow
-from lifestream.types import Via
+from lifestream.types import Source, Via
 
 HOLD = timedelta(seconds=60)
 MOST_IN_ONE_COMMIT = 500
@@ -44,12 +44,15 @@ class Document:
 Notification = LookAt | Document
 
 
+DueLook = tuple[feeds.DueFeed, Source | None]
+
+
 class Looks(Protocol):
     """Who looks at feeds in this process, if anybody does (receive/timer.py)."""
 
-    async def claim(self, db: AsyncConnection) -> Sequence[Any]: ...
+    async def claim(self, db: AsyncConnection) -> Sequence[DueLook]: ...
 
-    def start(self, items: Sequence[Any]) -> None: ...
+    def start(self, items: Sequence[DueLook]) -> None: ...
 
 
 class Inbox:
@@ -87,19 +90,19 @@ class Inbox:
         now = datetime.now(UTC)
         documents = [one for one in notifications if isinstance(one, Document)]
         looks = [one for one in notifications if isinstance(one, LookAt)]
-        claimed: Sequence[Any] = []
+        claimed: Sequence[DueLook] = []
+        counts = Counter(look.feed_id for look in looks)
         async with self._store.begin(rings=[bells.INBOX] * bool(documents)) as db:
             if documents:
                 await db.execute(_INSERT, [_row(one, now) for one in documents])
             if looks:
-                counts = Counter(look.feed_id for look in looks)
                 vias = {look.feed_id: look.via for look in looks}
                 await feeds.ask(db, {feed_id: (counts[feed_id], vias[feed_id]) for feed_id in counts}, now)
                 claimed = await self.looks.claim(db) if self.looks else []
         if self.looks:
             self.looks.start(claimed)
-        if looks:
-            self._store.bells.ring(bells.FEEDS)  # for what must wait its turn
+        if counts.keys() - {feed.id for feed, _ in claimed}:  # the others must wait their turn
+            self._store.bells.ring(bells.FEEDS)
 
 
 async def claim(db: AsyncConnection, now: datetime, limit: int) -> Sequence[AnyRow]:
