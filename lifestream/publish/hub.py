@@ -114,7 +114,8 @@ async def _distribute(site: Site, db: AsyncConnection, slugs: set[str]) -> int:
     for key in wanted:
         try:
             feed = await render(db, site.config, now, slug=feeds[key])
-        except NotFound:  # made private or removed: its feed is no more, and the stream's own feed says so
+        except NotFound:  # made private or removed: what was still to be delivered of it must not go out any more
+            await subscribers.withdraw(db, [key])
             continue
         await subscribers.distribute(db, Content(feed.self_url, key, feed.seq, feed.media_type, feed.body), now)
     return len(wanted)

@@ -29,6 +29,8 @@ Recent = dict[str, tuple[float, Subscription]]
 
 async def verify(request: Request) -> Response:
     """The hub asks whether it was us who asked. 404 for anything but what was asked (WebSub 5.3.1)."""
+    if request.method == "HEAD":  # nobody can read a challenge out of it, so it is no verification
+        return Response(status_code=405, headers={"Allow": "GET, POST"})
     site: Site = request.app.state.site
     async with site.store.read() as db:
         subscription = await subscriptions.by_token(db, _token(request))

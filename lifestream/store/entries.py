@@ -288,10 +288,6 @@ def _known(row: Any) -> Known:
     return Known(**row._mapping)
 
 
-def _parts(values: list[str]) -> Iterable[list[str]]:
-    return (values[start : start + MOST_KEYS] for start in range(0, len(values), MOST_KEYS))
-
-
 def _cursor(row: Any) -> str:
     moment = (row.ordered_at - EPOCH) // MICROSECOND
     return base64.urlsafe_b64encode(f"{moment}.{row.row_id}".encode()).decode().rstrip("=")

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lifestream.errors import Conflict, InvalidInput, NotFound
 from lifestream.protocol.hub import address_key
-from lifestream.store import changes, entries, feeds, gate
+from lifestream.store import changes, entries, feeds, gate, subscribers
 from lifestream.store.tables import AnyRow, FeedRow, SourceRow, SubscriptionRow
 from lifestream.types import KINDS, Audience, Source, Visibility
 
@@ -130,6 +130,8 @@ async def set_visibility(db: AsyncConnection, source: Source, visibility: Visibi
         return
     await changes.in_turn(db)
     await change(db, source, visibility=visibility)
+    if visibility == "private":
+        await subscribers.withdraw(db, await _topic_keys(db, source))
     values = {"quiet": False} if visibility == "private" else {"quiet": True, "exposed": True}
     await entries.renumber_source(db, source.id, now=now, values=values)
 
@@ -141,12 +143,19 @@ async def remove(db: AsyncConnection, source: Source, now: datetime) -> None:
     gone = {"removed": True, "slug": f"{source.slug}~{source.id}", "feed_id": None, "added_key": "", "entry_count": 0}
     await change(db, source, **gone)
     if source.feed_id is not None:
+        await subscribers.withdraw(db, await _topic_keys(db, source))
         leaving = {"state": "leaving", "asking": "unsubscribe", "due_at": now, "attempts": 0}
         wanted = SubscriptionRow.state.in_(("pending", "active", "denied"))
         of_it = SubscriptionRow.feed_id == source.feed_id
         await db.execute(update(SubscriptionRow).where(of_it, wanted).values(leaving))
         await db.execute(update(FeedRow).where(FeedRow.id == source.feed_id).values(due_at=None, poll_at=None))
         await feeds.drop_if_unused(db, source.feed_id)
+
+
+async def _topic_keys(db: AsyncConnection, source: Source) -> list[str]:
+    """What subscribers at our hub may know its feed by."""
+    feed = select(FeedRow.url_key, FeedRow.self_key).where(FeedRow.id == source.feed_id)
+    return [key for row in await db.execute(feed) for key in row if key]
 
 
 async def pause(db: AsyncConnection, source: Source) -> None:

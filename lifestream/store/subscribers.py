@@ -149,6 +149,13 @@ async def distribute(db: AsyncConnection, content: Content, now: datetime) -> No
         await _upsert(db, HubDeliveryRow, rows, ("subscriber_id",))
 
 
+async def withdraw(db: AsyncConnection, keys: Sequence[str]) -> None:
+    """What is still to be delivered of these topics is not delivered: they are not for everybody any more."""
+    subscribed = select(HubSubscriberRow.id).where(HubSubscriberRow.topic_key.in_(keys))
+    await db.execute(delete(HubDeliveryRow).where(HubDeliveryRow.subscriber_id.in_(subscribed)))
+    await db.execute(delete(HubContentRow).where(HubContentRow.topic_key.in_(keys)))
+
+
 async def claim_deliveries(db: AsyncConnection, now: datetime, limit: int) -> list[DueDelivery]:
     claimed = await due.claim(db, HubDeliveryRow, now=now, limit=limit, hold=DELIVERY_HOLD)
     attempts = {row.subscriber_id: row.attempts for row in claimed}

@@ -274,8 +274,7 @@ async def test_a_push_over_the_limit_is_413(config: Config) -> None:
 
 @on_sqlite
 async def test_methods_that_hubs_do_not_use_do_no_harm(pushes: AppClient) -> None:
-    assert (await pushes.head(asks(topic="x"))).status_code == 404
-    assert (await pushes.head(PUSH)).status_code == 404
+    assert (await pushes.head(PUSH)).status_code == 405
     assert (await pushes.get(PUSH)).status_code == 404
     for method in ("PUT", "DELETE", "PATCH"):
         assert (await pushes.request(method, PUSH)).status_code == 405
@@ -296,3 +295,10 @@ async def test_a_push_needs_neither_cookie_nor_csrf_token_and_gets_no_cookie(pus
     answer = await pushes.post(PUSH, content=BODY, headers=signed() | foreign)
     assert answer.status_code < 300
     assert "set-cookie" not in answer.headers
+
+
+@on_sqlite
+async def test_asking_for_the_head_alone_verifies_nothing(pushes: AppClient) -> None:
+    await stands(pushes, "pending")
+    assert (await pushes.head(asks())).status_code == 405
+    assert await state(pushes) == "pending"
