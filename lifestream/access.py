@@ -76,11 +76,14 @@ def same_site(site: Site, connection: HTTPConnection) -> bool:
     The origin is the base URL's; or the Host's own where that is loopback or the base URL's name (its port may
     be another one, behind a tunnel or a container's mapping).
     """
-    origin = urlsplit(connection.headers.get("origin", ""))
     base = urlsplit(site.config.base_url)
+    try:
+        origin = urlsplit(connection.headers.get("origin", ""))
+        host = urlsplit(f"//{connection.headers.get('host', '')}")
+    except ValueError:  # an address in brackets that is none
+        return False
     if (origin.scheme, origin.netloc) == (base.scheme, base.netloc):
         return True
-    host = urlsplit(f"//{connection.headers.get('host', '')}")
     return origin.netloc == host.netloc and host.hostname in ("localhost", "127.0.0.1", "::1", base.hostname)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -99,7 +99,7 @@ def create_app() -> FastAPI:
     )
     app.include_router(api.router)
     app.add_middleware(SecurityHeaders)
-    for kind in (LifestreamError, HTTPException, RequestValidationError, DBAPIError, Exception):
+    for kind in (LifestreamError, HTTPException, RequestValidationError, SQLAlchemyError, Exception):
         app.add_exception_handler(kind, problem)
     return app
 
@@ -149,7 +149,7 @@ async def readyz(request: Request) -> Response:
     try:
         async with asyncio.timeout(5), site.store.read() as db:
             await sources.every(db, audience="public")
-    except (DBAPIError, OSError, TimeoutError):
+    except (SQLAlchemyError, OSError, TimeoutError):
         return PlainTextResponse("The database does not answer.\n", 503)
     dead = [task for task in request.app.state.tasks if task.done()]
     if dead:
@@ -199,7 +199,7 @@ def _said(error: Exception) -> tuple[int, str]:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"] if part not in ("body", "query"))
             return 422, f"{where}: {first['msg']}." if where else f"{first['msg']}."
-        case DBAPIError():
+        case SQLAlchemyError():
             return 503, "The database cannot take this just now; nothing was changed. Try again in a few seconds."
         case _:
             return 500, "Something broke here; it is in the log. Nothing that was acknowledged is lost."

@@ -30,7 +30,7 @@ source_app = typer.Typer(no_args_is_help=True, help="Who feeds this stream.")
 token_app = typer.Typer(no_args_is_help=True, help="Keys for the API and for scrobblers.")
 app.add_typer(source_app, name="source")
 app.add_typer(token_app, name="token")
-out = Console(highlight=False, soft_wrap=True)
+out = Console(highlight=False, soft_wrap=True, markup=False)
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON value, for programs.")]
 
@@ -162,7 +162,7 @@ def source_add(
                 if source.local
                 else "`lifestream source show` tells what became of it."
             )
-            out.print(f"Added [bold]{source.slug}[/]. {what}")
+            out.print(f"Added {source.slug}. {what}")
 
     _with_site(command)
 
@@ -287,11 +287,17 @@ def ping(
     """Sends a publish ping."""
     from urllib.parse import urlencode
 
+    from lifestream.site import client_for_commands
+
     async def command(site: Any) -> None:
         target = hub or site.config.hub_url
         form = urlencode([("hub.mode", "publish"), ("hub.url", url)]).encode()
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        response = await site.client.post(target, body=form, headers=headers)
+        client = client_for_commands(site.config)
+        try:
+            response = await client.post(target, body=form, headers=headers)
+        finally:
+            await client.aclose()
         if not 200 <= response.status < 300:
             words = response.body[:300].decode("utf-8", "replace").strip()
             raise InvalidInput(f"{target} answered {response.status}: {words or 'without a word'}")
@@ -381,9 +387,7 @@ def doctor(as_json: AsJson = False) -> None:
         _print_json([{"check": one.check, "ok": one.ok, "says": one.says} for one in findings])
     else:
         for one in findings:
-            out.print(
-                f"[{'green' if one.ok else 'red'}]{'ok ' if one.ok else 'bad'}[/] {one.check}: {one.says}", markup=True
-            )
+            out.print(f"{'ok ' if one.ok else 'bad'} {one.check}: {one.says}", style="green" if one.ok else "red")
     if not all(one.ok for one in findings):
         raise typer.Exit(1)
 

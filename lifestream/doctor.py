@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from lifestream.config import Config
 from lifestream.errors import FetchError, LifestreamError
-from lifestream.site import Site
+from lifestream.site import Site, client_for_commands
 from lifestream.store import SAFE_SQLITE, owner, sqlite_version
 from lifestream.store.migrate import newest, pending
 
@@ -107,12 +107,15 @@ async def _clock(site: Site) -> Finding:
 async def _hub(site: Site) -> Finding:
     """Whether the base URL leads to a lifestream; only a running server can answer."""
     url = site.config.base_url + "/healthz"
+    client = client_for_commands(site.config)
     try:
-        response = await site.client.get(url)
+        response = await client.get(url)
     except FetchError as error:
         return Finding(
             "hub", False, f"{site.config.hub_url} does not answer ({_first_line(error)}) Is the server running?"
         )
+    finally:
+        await client.aclose()
     if response.status != 200 or response.body.strip() != b"ok":
         return Finding(
             "hub", False, f"{site.config.base_url} answers, but it is no lifestream; check LIFESTREAM_BASE_URL."

@@ -20,8 +20,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lifestream import subscribe
 from lifestream.clean.entries import Identified, clean, clean_all, identify, tombstone_identities
+from lifestream.client import Client
 from lifestream.decide import Decision, Insert, Update, decide_document
-from lifestream.errors import BadStatus, FetchError, LifestreamError, ParseError
+from lifestream.errors import BadStatus, Conflict, FetchError, LifestreamError, ParseError
 from lifestream.fetch import Document, Unchanged, Validators, fetch
 from lifestream.log import bound, get_logger
 from lifestream.parse.worker import in_worker, parse_document
@@ -76,24 +77,25 @@ async def look(site: Site, feed: DueFeed, source: Source | None) -> bool:
     Says whether another look was asked for meanwhile.
     Whatever goes wrong becomes the source's state and one sentence.
     """
+    client = site.client if source else site.stranger_client
     with bound(source=source.slug if source else feed.url, via=feed.via):
         try:
-            seen = await (_read(site, feed) if feed.discovered else _discover(site, feed))
+            seen = await (_read(client, feed) if feed.discovered else _discover(client, feed))
             return await (_take_in(site, feed, source, seen) if seen else _same(site, feed, source))
         except LifestreamError as error:
             return await _failed(site, feed, source, error)
 
 
-async def _read(site: Site, feed: DueFeed) -> Looked | None:
+async def _read(client: Client, feed: DueFeed) -> Looked | None:
     """The feed's document; None when it is the one we know."""
-    document = await fetch(site.client, feed.url, Validators(feed.etag, feed.last_modified))
+    document = await fetch(client, feed.url, Validators(feed.etag, feed.last_modified))
     if isinstance(document, Unchanged) or _digest(document.body) == feed.body_digest:
         return None
     parsed = await parse_document(document.body, document.media_type, document.url)
     return Looked(feed.url, document, parsed, _advertised(document, parsed))
 
 
-async def _discover(site: Site, feed: DueFeed) -> Looked:
+async def _discover(client: Client, feed: DueFeed) -> Looked:
     """Finds the feed that the address leads to: itself, or one that the page there links to (WebSub 4)."""
     conversation = discover(feed.url)
     documents: dict[str, Document] = {}
@@ -101,7 +103,7 @@ async def _discover(site: Site, feed: DueFeed) -> Looked:
         url = next(conversation)
         while True:
             try:
-                document = await fetch(site.client, url)
+                document = await fetch(client, url)
                 assert isinstance(document, Document)
                 documents[url] = document
                 page = await _page(document)
@@ -132,13 +134,15 @@ async def _take_in(site: Site, feed: DueFeed, source: Source | None, seen: Looke
     done = entries.Recorded()
     async with site.store.begin() as db:
         pushed = False
+        source = await _as_it_is(db, feed, source)
+        itself = await _told_apart(site, db, feed, seen)
         if source and arrival:
             done = await _record(db, [arrival], now)
             pushed = await subscribe.settle(site, db, source, feed.id, seen.url, seen.advertised, now)
             await sources.counted(db, source, done, now, **_in_order(source, seen.feed, feed.via, pushed))
         poll = _next_poll(site, feed, source, now, found=done.any, cache_control=seen.document.cache_control)
-        again = await feeds.finish(db, feed, now, found=True, **poll, **_seen_columns(feed, seen, now))
-        relayed = await _relay(db, source, seen, now)
+        again = await feeds.finish(db, feed, now, found=True, **poll, **_seen_columns(feed, seen, now), **itself)
+        relayed = feed.has_document and await _relay(db, source, seen, itself, now)
     _ring(site, log=done.any, subscriptions=pushed or bool(source and source.hub_url), hub=relayed)
     log.info("looked", status="ok", new=done.new, changed=done.changed, deleted=done.deleted)
     return again
@@ -148,6 +152,7 @@ async def _same(site: Site, feed: DueFeed, source: Source | None) -> bool:
     now = site.now()
     poll = _next_poll(site, feed, source, now, found=False)
     async with site.store.begin(durable=False) as db:
+        source = await _as_it_is(db, feed, source)
         again = await feeds.finish(db, feed, now, found=False, **poll, failures=0, fetched_at=now)
         if source:
             await sources.change(db, source, **_in_order(source, None, feed.via, False))
@@ -161,11 +166,34 @@ async def _failed(site: Site, feed: DueFeed, source: Source | None, error: Lifes
     retry_after = error.retry_after if isinstance(error, BadStatus) else None
     poll = _next_poll(site, feed, source, now, found=False, retry_after=retry_after, failures=failures)
     async with site.store.begin() as db:
+        source = await _as_it_is(db, feed, source)
         again = await feeds.finish(db, feed, now, found=False, **poll, failures=failures, fetched_at=now)
         if source and source.state != "paused":
             await sources.change(db, source, state="failing", last_error=str(error))
     log.warning("looked", status="failed", error=str(error))
     return again
+
+
+async def _as_it_is(db: AsyncConnection, feed: DueFeed, source: Source | None) -> Source | None:
+    """The source now: it may have been paused, removed or made private while its feed was fetched."""
+    return (await sources.of_feeds(db, [feed.id])).get(feed.id) if source else None
+
+
+async def _told_apart(site: Site, db: AsyncConnection, feed: DueFeed, seen: Looked) -> dict[str, Any]:
+    """By which addresses the feed is known here. Raises Conflict where another source follows it already.
+
+    What a document says of itself does not make it ours or somebody else's: a self link under our own address, or
+    one that another feed is fetched from, is for the hub that it names and counts for nothing here.
+    """
+    ours = address_key(site.config.base_url + "/")
+    url_key, self_key = address_key(seen.url), address_key(seen.advertised.self_url or seen.url)
+    others = await feeds.others(db, feed.id, {url_key, self_key})
+    if others.get(url_key):
+        raise Conflict(f"{seen.url} is followed already, as the source “{others[url_key]}”.")
+    known: dict[str, Any] = {"self_key": "" if self_key in others or self_key.startswith(ours) else self_key}
+    if not feed.discovered:
+        known |= {"url": seen.url} | ({} if url_key in others else {"url_key": url_key})
+    return known
 
 
 def _seen_columns(feed: DueFeed, seen: Looked, now: datetime) -> dict[str, Any]:
@@ -174,21 +202,18 @@ def _seen_columns(feed: DueFeed, seen: Looked, now: datetime) -> dict[str, Any]:
         "last_modified": seen.document.validators.last_modified,
         "body_digest": _digest(seen.document.body),
         "self_url": seen.advertised.self_url,
-        "self_key": address_key(seen.advertised.self_url) if seen.advertised.self_url else "",
         "failures": 0,
         "fetched_at": now,
         "discovered": True,
     }
     if not feed.has_document:
         columns["first_document_at"] = now
-    if not feed.discovered:
-        columns |= {"url": seen.url, "url_key": address_key(seen.url)}
     return columns
 
 
 def _in_order(source: Source, feed: Feed | None, via: str, hub_asked: bool) -> dict[str, Any]:
     """The source's columns after a look that went well."""
-    values: dict[str, Any] = {"last_error": ""}
+    values: dict[str, Any] = {} if source.state == "denied" else {"last_error": ""}
     if source.state == "failing" or (source.state == "pending" and not hub_asked and feed):
         values["state"] = "active"
     if via == "ping" and source.delivery == "polling":
@@ -230,15 +255,16 @@ def _next_poll(
     return {"poll_at": poll_at, "interval": int(interval.total_seconds())}
 
 
-async def _relay(db: AsyncConnection, source: Source | None, seen: Looked, now: datetime) -> bool:
+async def _relay(
+    db: AsyncConnection, source: Source | None, seen: Looked, itself: dict[str, Any], now: datetime
+) -> bool:
     """Hands the document as it came to those who subscribed to this feed at our own hub."""
     if source and source.visibility != "public":
         return False
-    topic = seen.advertised.self_url or seen.url
-    topics = {address_key(seen.url): seen.url, address_key(topic): topic}
+    topics = {address_key(seen.url): seen.url}
+    if itself["self_key"]:
+        topics[itself["self_key"]] = seen.advertised.self_url or seen.url
     wanted = await subscribers.topics_with_subscribers(db, list(topics), now)
-    if wanted and source and not await entries.is_public(db, source.id):  # it may have changed since it was read
-        return False
     for key in wanted:
         version = (now - EPOCH) // MICROSECOND
         content = Content(topics[key], key, version, seen.document.media_type, seen.document.body)

@@ -31,14 +31,25 @@ class SecurityHeaders:
             await self._app(scope, receive, send)
             return
         hashed = scope["path"].startswith("/static/") and scope["query_string"].startswith(b"v=")
-        anonymous_api = scope["path"].startswith("/api/") and scope["method"] in ("GET", "HEAD")
+        api = scope["path"].startswith("/api/")
+        known = any(name in (b"authorization", b"cookie") for name, _ in scope["headers"])
+        open_to_all = api and not known and scope["method"] in ("GET", "HEAD")
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                _add(message, hashed=hashed and message["status"] < 400, open_to_all=anonymous_api)
+                _add(message, hashed=hashed and message["status"] < 400, open_to_all=open_to_all)
+                if api:
+                    _keep_apart(message, known=known)
             await send(message)
 
         await self._app(scope, receive, with_headers)
+
+
+def _keep_apart(message: MutableMapping[str, Any], *, known: bool) -> None:
+    """What a token or a session sees must not be given to anybody else by a cache in between."""
+    message["headers"].append((b"vary", b"Authorization, Cookie"))
+    if known:
+        message["headers"].append((b"cache-control", b"private, no-store"))
 
 
 def _add(message: MutableMapping[str, Any], *, hashed: bool, open_to_all: bool) -> None:

@@ -5,6 +5,7 @@ from itertools import groupby
 from typing import Any
 from urllib.parse import urlencode
 
+from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
@@ -44,7 +45,7 @@ async def _timeline(request: Request, wanted: Filter, template: str, more: dict[
         # The position first: what comes between the two reads is then told again, and not missed.
         seq = await changes.head(db)
         found, older = await entries.page(db, audience=caller.audience, wanted=wanted, before=before, limit=PAGE)
-        first_run = not found and not before and not wanted and await _nothing_yet(site, caller)
+        first_run = not found and not before and not wanted and await _nothing_yet(db)
     path = request.url.path
     query = {name: value for name, value in request.query_params.items() if name != "before"}
     page = {
@@ -155,10 +156,10 @@ def by_day(renderer: Renderer, found: list[Stored]) -> list[tuple[Any, list[Stor
     return [(day, list(group)) for day, group in groupby(found, key=renderer.day_of)]
 
 
-async def _nothing_yet(site: Site, caller: Caller) -> bool:
-    async with site.store.read() as db:
-        known = await sources.every(db, audience=caller.audience)
-        return all(source.local for source in known) or await owner.fact(db, owner.PASSWORD) is None
+async def _nothing_yet(db: AsyncConnection) -> bool:
+    """In the transaction that is open: a page that waited for a second one could wait for itself."""
+    known = await sources.every(db, audience="public")
+    return all(source.local for source in known) or await owner.fact(db, owner.PASSWORD) is None
 
 
 def _live_query(wanted: Filter) -> dict[str, str]:

@@ -65,6 +65,11 @@ def _client(config: Config, allow: Networks) -> Client:
     return Client(allow=allow, user_agent=agent, max_bytes=config.max_feed_bytes)
 
 
+def client_for_commands(config: Config) -> Client:
+    """For what the owner types: it goes wherever he says, like curl."""
+    return _client(config, Networks.parse("0.0.0.0/0, ::/0"))
+
+
 def _networks_for_strangers(config: Config) -> Networks:
     """The owner's networks are a stranger's to reach only where this site itself lives in them: a laptop, a home."""
     host = (urlsplit(config.base_url).hostname or "").lower()

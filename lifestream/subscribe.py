@@ -87,17 +87,25 @@ async def work(site: Site, subscription: Subscription) -> None:
         async with site.store.begin() as db:
             await subscriptions.change(
                 db, subscription.id, asking=mode, asked_at=now, attempts=subscription.attempts + 1,
-                due_at=max(again_at, now + VERIFY_WITHIN),
+                due_at=_before_the_end(subscription, max(again_at, now + VERIFY_WITHIN), now),
             )  # fmt: skip
         error = await _ask(site, subscription, mode)
         async with site.store.begin() as db:
             if error:
-                await subscriptions.change(db, subscription.id, due_at=again_at, last_error=error)
+                await subscriptions.change(
+                    db, subscription.id, due_at=_before_the_end(subscription, again_at, now), last_error=error
+                )
             await subscriptions.change(db, subscription.id, claimed_until=None)
         if error:
             log.warning("hub asked", mode=mode, status="failed", error=error)
         else:
             log.info("hub asked", mode=mode, status="accepted")
+
+
+def _before_the_end(subscription: Subscription, at: datetime, now: datetime) -> datetime:
+    """Not later than the lease's end, which must be noticed."""
+    ends = subscription.expires_at
+    return min(at, ends) if subscription.state == "active" and ends and ends > now else at
 
 
 async def _ask(site: Site, subscription: Subscription, mode: str) -> str:

@@ -20,7 +20,7 @@ from lifestream.protocol.hub import address_key
 from lifestream.publish.outbound_feeds import feed_path, render
 from lifestream.receive.timer import Worker
 from lifestream.site import Site
-from lifestream.store import bells, changes, gate, owner, subscribers
+from lifestream.store import bells, changes, feeds, gate, owner, subscribers
 from lifestream.store.subscribers import Content, DueDelivery, Request
 from lifestream.store.tables import HubDeliveryRow, HubRequestRow
 from lifestream.types import Filter
@@ -109,11 +109,11 @@ async def _distribute(site: Site, db: AsyncConnection, slugs: set[str]) -> int:
     if not slugs:
         return 0
     now = site.now()
-    feeds = {address_key(site.config.base_url + feed_path(slug)): slug for slug in ["", *slugs]}
-    wanted = await subscribers.topics_with_subscribers(db, list(feeds), now)
+    own = {address_key(site.config.base_url + feed_path(slug)): slug for slug in ["", *slugs]}
+    wanted = await subscribers.topics_with_subscribers(db, list(own), now)
     for key in wanted:
         try:
-            feed = await render(db, site.config, now, slug=feeds[key])
+            feed = await render(db, site.config, now, slug=own[key])
         except NotFound:  # made private or removed: what was still to be delivered of it must not go out any more
             await subscribers.withdraw(db, [key])
             continue
@@ -151,10 +151,20 @@ async def verify(site: Site, request: Request) -> None:
         temporary = response.status >= 500
         await _not_verified(site, request, f"answered {response.status}, not the challenge", temporary=temporary)
         return
-    async with site.store.begin(rings=[bells.HUB]) as db:
+    async with site.store.begin(rings=[bells.HUB, bells.FEEDS]) as db:
         await subscribers.verified(db, request, site.now())
+        await _look_at_strangers_topic(site, db, request)
         await subscribers.drop_request(db, request)
     log.info("hub verified", mode=request.mode, topic=request.topic, callback_host=_host(request.callback))
+
+
+async def _look_at_strangers_topic(site: Site, db: AsyncConnection, request: Request) -> None:
+    """A topic that the settings open the hub to is looked at from the moment that somebody has confirmed to want it."""
+    if request.mode != "subscribe" or not site.config.hub_topics.allows(request.topic):
+        return
+    ours = request.topic_key.startswith(address_key(site.config.base_url + "/"))
+    if not ours and not await feeds.matching(db, [request.topic]):
+        await feeds.ensure(db, request.topic, site.now(), discovered=True)
 
 
 async def _not_verified(site: Site, request: Request, why: str, *, temporary: bool) -> None:

@@ -86,6 +86,10 @@ class Tail:
 
     async def join(self, view: View, position: int, listener: Listener) -> None:
         """Brings `listener` up to date from `position` and lets it live on; `leave` ends it."""
+        bell = self._site.store.bells[bells.LOG]
+        while self.head < position:  # another process has told what this one has not read yet
+            bell.ring()
+            await asyncio.sleep(0.02)
         told = position
         while position < self.head:
             upto = self.head

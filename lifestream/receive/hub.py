@@ -40,6 +40,9 @@ async def _publish(site: Site, urls: tuple[str, ...]) -> Response:
     """204 when one of the addresses is a public topic here. A private one is looked at all the same."""
     async with site.store.read() as db:
         found = await feeds.matching(db, urls)
+    allowed = {rules.address_key(url) for url in urls if site.config.hub_topics.allows(url)}
+    # A feed without a source counts only while the settings open the hub to it.
+    found = [row for row in found if row.visibility is not None or {row.url_key, row.self_key} & allowed]
     await asyncio.gather(*(site.inbox.put(LookAt(row.id, "ping")) for row in found))
     if any(row.visibility != "private" for row in found):
         return Response(status_code=204)
@@ -76,14 +79,13 @@ async def _is_topic(site: Site, url: str) -> bool:
         return True
     async with site.store.read() as db:
         found = await feeds.matching(db, [url])
-    if any(row.visibility == "public" for row in found):
-        return True
-    if any(row.visibility == "private" for row in found) or not site.config.hub_topics.allows(url):
+    if any(row.visibility == "private" for row in found):
         return False
-    if not found:
-        async with site.store.begin(rings=[bells.FEEDS]) as db:
-            await feeds.ensure(db, url, site.now(), discovered=True)
-    return True
+    # Not the address that was added: that may be a page, and what is passed on is the feed.
+    key = rules.address_key(url)
+    if any(row.visibility == "public" and key in (row.url_key, row.self_key) for row in found):
+        return True
+    return site.config.hub_topics.allows(url)
 
 
 async def _is_own_feed(site: Site, url: str) -> bool:

@@ -49,7 +49,12 @@ class Store:
             self._patient = _sqlite_engine(sqlite_path, writes=False, inline=False)
         else:
             self._writer = self._reader = self._patient = create_async_engine(
-                url, pool_size=10, max_overflow=10, pool_pre_ping=True, connect_args={"connect_timeout": 10}
+                url,
+                hide_parameters=True,
+                pool_size=10,
+                max_overflow=10,
+                pool_pre_ping=True,
+                connect_args={"connect_timeout": 10},
             )
 
     @property
@@ -95,7 +100,8 @@ class Store:
             yield
         finally:
             driver.waits_for_disk = True
-            driver.run("PRAGMA synchronous = FULL", f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+            if not driver.closed:  # a transaction that was cancelled while it waited takes its connection with it
+                driver.run("PRAGMA synchronous = FULL", f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
 
     async def watch(self) -> None:
         """Rings every bell when another process has written; runs until cancelled.
@@ -135,6 +141,7 @@ def _sqlite_engine(path: Path, *, writes: bool, inline: bool = True) -> AsyncEng
 
     engine = create_async_engine(
         f"sqlite+aiosqlite:///{path}",
+        hide_parameters=True,  # an error in the log must not carry entries or secrets
         poolclass=AsyncAdaptedQueuePool,
         pool_size=1 if writes else READERS,
         max_overflow=0,

@@ -100,6 +100,16 @@ async def matching(db: AsyncConnection, urls: Iterable[str]) -> Sequence[AnyRow]
     return (await db.execute(_MATCHING, {"keys": list({address_key(url) for url in urls})})).all()
 
 
+async def others(db: AsyncConnection, feed_id: int, keys: Iterable[str]) -> dict[str, str]:
+    """Which of these addresses another feed is fetched from, and the slug of its source ("" for a stranger's topic)."""
+    query = (
+        select(FeedRow.url_key, SourceRow.slug)
+        .outerjoin(SourceRow, SourceRow.feed_id == FeedRow.id)
+        .where(FeedRow.url_key.in_(keys), FeedRow.id != feed_id)
+    )
+    return {row.url_key: row.slug or "" for row in await db.execute(query)}
+
+
 async def drop_if_unused(db: AsyncConnection, feed_id: int) -> None:
     """Removes a feed that has no source, no subscription of ours, no subscriber and nothing in the inbox."""
     mine = select(FeedRow.url_key, FeedRow.self_key).where(FeedRow.id == feed_id)
