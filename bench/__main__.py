@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import platform
-import sqlite3
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import latency, pushes
+from lifestream.store import sqlite_version
 
 ALL = {"latency": latency.measure, "pushes": pushes.measure}
 RESULTS = Path(__file__).with_name("results.json")
@@ -25,7 +25,7 @@ AIMS = {
 def main(names: list[str]) -> None:
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     results["machine"] = {
-        "cpus": os.cpu_count(), "python": platform.python_version(), "sqlite": sqlite3.sqlite_version,
+        "cpus": os.cpu_count(), "python": platform.python_version(), "sqlite": ".".join(map(str, sqlite_version())),
         "system": f"{platform.system()} {platform.machine()}", "load_before": round(os.getloadavg()[0], 2),
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
     }  # fmt: skip

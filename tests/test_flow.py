@@ -440,3 +440,49 @@ async def test_a_feed_that_asks_to_come_later_is_left_alone_until_then(
 def is_a_sentence(text: str | None) -> bool:
     """Whether it is words for people, on one line."""
     return bool(text) and text.endswith(".") and "\n" not in text and 20 < len(text) < 400
+
+
+# -- what changes while a feed is fetched -----------------------------------------------------
+
+
+async def test_a_source_that_is_paused_during_a_look_stays_paused(
+    stream: Site, clock: Clock, publisher: Publisher, web: str
+) -> None:
+    await add(stream, web + "/feed")  # where nothing is: the look fails
+    async with stream.store.begin() as db:
+        (due,) = await feeds.claim(db, stream.now(), 10)
+    as_claimed = await source(stream)
+    async with stream.store.begin() as db:
+        await sources.pause(db, as_claimed)
+    await flow.look(stream, due, as_claimed)
+    assert (await source(stream)).state == "paused"
+    async with stream.store.begin() as db:
+        await sources.resume(db, await source(stream), stream.now())
+    assert await look_once(stream) == 1
+
+
+async def test_a_page_whose_feed_is_followed_already_says_so(
+    stream: Site, clock: Clock, publisher: Publisher, web: str
+) -> None:
+    publisher.publish("/feed", '<feed xmlns="http://www.w3.org/2005/Atom"><title>Blog</title></feed>')
+    page = f'<html><head><link rel="alternate" type="{ATOM}" href="/feed"></head></html>'
+    publisher.publish("/", page, "text/html")
+    await add(stream, web + "/feed")
+    await look_once(stream)
+    await add(stream, web + "/", slug="page")
+    await look_once(stream)
+    found = await source(stream, "page")
+    assert found.state == "failing"
+    assert "followed already, as the source “blog”" in (found.last_error or "")
+
+
+async def test_a_feed_that_says_it_is_ours_counts_for_nothing_at_our_hub(
+    stream: Site, clock: Clock, publisher: Publisher, web: str
+) -> None:
+    ours = f"{stream.config.base_url}/feed.atom"
+    links = f'<link rel="self" href="{ours}"/>'
+    publisher.publish("/feed", f'<feed xmlns="http://www.w3.org/2005/Atom"><title>Evil</title>{links}</feed>')
+    await add(stream, web + "/feed")
+    await look_once(stream)
+    async with stream.store.read() as db:
+        assert await feeds.matching(db, [ours]) == []

@@ -1,5 +1,6 @@
 """The public pages as a browser without script gets them."""
 
+import asyncio
 import re
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
@@ -262,3 +263,9 @@ async def test_the_processes_health_can_be_asked(client: AppClient) -> None:
         return (await client.get("/readyz")).status_code == 503
 
     assert await noticed() or await noticed()
+
+
+async def test_many_who_come_to_an_empty_stream_do_not_wait_for_each_other(client: AppClient) -> None:
+    async with asyncio.timeout(20):
+        answers = await asyncio.gather(*(client.get("/") for _ in range(40)))
+    assert {answer.status_code for answer in answers} == {200}
