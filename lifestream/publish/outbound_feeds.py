@@ -60,10 +60,6 @@ async def render(db: AsyncConnection, config: Config, now: datetime, *, slug: st
     return OwnFeed(self_url, MEDIA_TYPE, body, newest)
 
 
-async def slugs_of(db: AsyncConnection) -> list[str]:
-    return [source.slug for source in await sources.every(db, audience="public")]
-
-
 def urn(public_id: str) -> str:
     """An entry's Atom id: the same wherever this site lives."""
     return uuid.uuid5(NAMESPACE, public_id).urn

@@ -127,11 +127,6 @@ class Tail:
             case None:
                 return None
 
-    def tell_all(self, message: bytes) -> None:
-        for group in self._groups.values():
-            for listener in list(group.listeners):
-                listener.offer(message)
-
     @property
     def viewers(self) -> int:
         return sum(len(group.listeners) for group in self._groups.values())
