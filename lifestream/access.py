@@ -70,6 +70,15 @@ async def caller_of(site: Site, connection: HTTPConnection) -> Caller:
     return Caller("owner", session) if session else Caller()
 
 
+async def may_follow(site: Site, connection: HTTPConnection) -> Audience:
+    """As whom a caller follows the live stream. Raises NotAllowed."""
+    caller = await caller_of(site, connection)
+    if caller.by_cookie and connection.scope["type"] == "websocket" and not same_site(site, connection):
+        # Cross-site WebSocket hijacking: a foreign page must not read the owner's stream with his cookie.
+        raise NotAllowed("Other sites may not open this with a cookie.")
+    return caller.audience
+
+
 def same_site(site: Site, connection: HTTPConnection) -> bool:
     """Whether a request that a cookie gives power to comes from our own pages.
 

@@ -31,6 +31,7 @@ from lifestream.errors import (
     NotAllowed,
     NotFound,
     PayloadTooLarge,
+    Restarting,
     TooManyRequests,
 )
 from lifestream.headers import SecurityHeaders
@@ -38,6 +39,8 @@ from lifestream.log import get_logger
 from lifestream.places import top
 from lifestream.publish import hub as hub_work
 from lifestream.publish.encode import Encoder
+from lifestream.publish.longpoll import poll
+from lifestream.publish.sse import events
 from lifestream.publish.tail import Tail
 from lifestream.publish.websocket import stream
 from lifestream.receive import hub, hub_callback, timer
@@ -55,6 +58,7 @@ STATUS: dict[type[LifestreamError], int] = {
     Conflict: 409,
     Gone: 410,
     PayloadTooLarge: 413,
+    Restarting: 503,
     TooManyRequests: 429,
     FetchError: 502,
 }
@@ -73,7 +77,7 @@ TITLES = {
     500: "Something broke here",
     503: "Not now",
 }
-MACHINE_PATHS = ("/hub", "/push/", "/hooks/", "/scrobble", "/rsscloud", "/healthz", "/readyz", "/metrics")
+MACHINE_PATHS = ("/hub", "/push/", "/live/", "/hooks/", "/scrobble", "/rsscloud", "/healthz", "/readyz", "/metrics")
 
 
 def create_app() -> FastAPI:
@@ -90,6 +94,8 @@ def create_app() -> FastAPI:
             Route("/hub", hub.ask, methods=["POST"]),
             Route("/", hub.ask, methods=["POST"]),
             WebSocketRoute("/live", stream),
+            Route("/live/events", events, methods=["GET"]),
+            Route("/live/poll", poll, methods=["GET"]),
             Route("/healthz", healthz, methods=["GET"]),
             Route("/readyz", readyz, methods=["GET"]),
             Mount("/static", StaticFiles(directory=top("static"))),
@@ -131,7 +137,7 @@ async def running(app: FastAPI, config: Config, *, background: bool = True) -> A
         await tail.ready.wait()
         yield
     finally:
-        tail.closing.set()
+        await tail.close()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

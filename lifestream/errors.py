@@ -9,6 +9,7 @@
     ├── Gone                   it was there and was deleted
     ├── Conflict               it is there already, or is of the wrong kind for this
     ├── NotAllowed             no token or session, or one that may not do this
+    ├── Restarting             this process ends just now; ask again
     ├── TooManyRequests        come back later; carries `retry_after` in seconds
     ├── FetchError             an outgoing request failed; carries `url`
     │   ├── BadAddress         not an http(s) address we may ask: scheme, port, private space
@@ -60,6 +61,10 @@ class NotAllowed(LifestreamError):
     def __init__(self, message: str, *, status: int = 401) -> None:
         super().__init__(message)
         self.status = status
+
+
+class Restarting(LifestreamError):
+    pass
 
 
 class TooManyRequests(LifestreamError):

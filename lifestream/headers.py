@@ -31,7 +31,7 @@ class SecurityHeaders:
             await self._app(scope, receive, send)
             return
         hashed = scope["path"].startswith("/static/") and scope["query_string"].startswith(b"v=")
-        api = scope["path"].startswith("/api/")
+        api = scope["path"].startswith(("/api/", "/live/"))
         known = any(name in (b"authorization", b"cookie") for name, _ in scope["headers"])
         open_to_all = api and not known and scope["method"] in ("GET", "HEAD")
 

@@ -13,6 +13,7 @@ import uvicorn
 from lifestream.admin import new_setup_link
 from lifestream.app import create_app, running
 from lifestream.config import Config
+from lifestream.connections import protocols
 from lifestream.errors import SetupError
 from lifestream.store import owner
 
@@ -57,6 +58,7 @@ def server_config(app: object, config: Config) -> uvicorn.Config:
         proxy_headers=bool(proxies),
         forwarded_allow_ips=proxies or "",
         ws_max_size=4096,
+        **protocols(),
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
         timeout_keep_alive=30,
@@ -85,7 +87,9 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         tail = getattr(getattr(self.config.app, "state", None), "tail", None)
         if tail is not None:
-            tail.closing.set()
+            for server in self.servers:  # first, or they come back to this process
+                server.close()
+            await tail.close()
         await super().shutdown(sockets)
 
 

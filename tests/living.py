@@ -106,9 +106,14 @@ class Living:
 
 
 @asynccontextmanager
-async def living(config: Config, *, background: bool = True) -> AsyncIterator[Living]:
-    """Serves until the end of the block; `base_url` is where it really is, so that hubs and callbacks work."""
-    listening = listen("127.0.0.1", 0)
+async def living(
+    config: Config, *, background: bool = True, takes_over: bool = True, port: int = 0
+) -> AsyncIterator[Living]:
+    """Serves until the end of the block; `base_url` is where it really is, so that hubs and callbacks work.
+
+    Without `takes_over` live streams go through the messages of ASGI, as on a server that keeps its sockets.
+    """
+    listening = listen("127.0.0.1", port)
     config = config.model_copy(update={"base_url": f"http://127.0.0.1:{listening.getsockname()[1]}"})
     app = create_app()
     async with AsyncExitStack() as stack:
@@ -116,6 +121,8 @@ async def living(config: Config, *, background: bool = True) -> AsyncIterator[Li
         await stack.enter_async_context(running(app, config, background=background))
         settings = server_config(app, config)
         settings.timeout_graceful_shutdown = 1
+        if not takes_over:
+            settings.ws = settings.http = "auto"
         server = Server(settings)
         task = asyncio.create_task(server.serve_quietly(listening))
         await server.running.wait()

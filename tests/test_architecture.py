@@ -17,7 +17,7 @@ LAYERS = {
     "the site": "site",
     "steps": "flow subscribe write",
     "doors": "render access receive publish pages admin api headers",
-    "wiring": "app serve cli demo doctor __main__",
+    "wiring": "app connections serve cli demo doctor __main__",
 }
 HEIGHT = {room: height for height, rooms in enumerate(LAYERS.values()) for room in rooms.split()}
 RULES = LAYERS["rules"].split()

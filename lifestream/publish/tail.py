@@ -1,17 +1,19 @@
 """The tail: the one follower of the log in this process, and the live streams that hang on it.
 
-A stream is a view (who is looking, through which filter) and a position. It first reads from the database what it
-missed, bounded by where the tail stands, and in the same tick of the loop as it finds nothing more it joins the
-living: so there is no gap and no repeat. Each message is made once for each view and goes to all who share it.
+A stream is a view (who is looking, through which filter), a position, and a listener that takes bytes. It is first
+brought up to date, from the window of recent changes or from the database, bounded by where the tail stands; in the
+same tick of the loop as it finds nothing more it joins the living: so there is no gap and no repeat. A change is
+rendered once, framed once for each view and each way to write it, and the same bytes go to every listener.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from lifestream.log import get_logger
 from lifestream.protocol import live
+from lifestream.publish.window import MOST, Window
 from lifestream.site import Site
 from lifestream.store import bells, changes, gate
 from lifestream.types import Audience, Filter, Stored
@@ -20,9 +22,21 @@ log = get_logger(__name__)
 
 PAGE = 200
 AT_A_STRETCH = 64 * 1024
-"""Bytes told before others get their turn."""
+"""Bytes written to a listener before others get their turn."""
+AT_ONCE = 250
+"""Listeners written to before the loop gets its turn."""
 HEARTBEAT = 3.0
 """Seconds after which the log is read although no bell rang: a lost wake-up delays by no more."""
+PATIENCE = 10.0
+"""Seconds in which a client that is told what it missed must read something."""
+PATIENCE_BEHIND = 0.5
+"""The same for one that fell behind while it was living: a burst is no reason to end it, not reading is."""
+BEAT = 25.0
+"""Seconds between two signs of life to streams on which nothing happens."""
+MEMOS = 256
+
+Framing = Callable[[bytes, int | None], bytes]
+"""A message, and its seq if it carries a change, as a transport writes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +46,25 @@ class View:
 
 
 class Listener(Protocol):
-    def offer(self, message: bytes) -> None:
-        """Takes a message without waiting; whoever is too slow for that looks after itself."""
+    """One client of the live stream. It calls `tail.leave` when it is gone."""
 
-    async def drained(self) -> None:
-        """Returns when a listener that is catching up can be given more."""
+    @property
+    def framing(self) -> Framing: ...
+
+    @property
+    def gone(self) -> bool: ...
+
+    def write(self, data: bytes) -> bool:
+        """Takes framed messages without waiting; False when too much is waiting already, and these were not taken."""
+
+    async def drained(self, patience: float) -> None:
+        """Returns when more may be written, or when the listener is gone: it is, if it reads nothing for `patience`."""
+
+    def beat(self) -> None:
+        """A sign of life, and a look for one."""
+
+    def come_back(self) -> None:
+        """Ends: the client is to come back with its position."""
 
 
 class _Group:
@@ -44,7 +72,34 @@ class _Group:
 
     def __init__(self, told: int) -> None:
         self.told = told
-        self.listeners: set[Listener] = set()
+        self.listeners: dict[Framing, set[Listener]] = {}
+
+    def add(self, listener: Listener) -> None:
+        self.listeners.setdefault(listener.framing, set()).add(listener)
+
+    def discard(self, listener: Listener) -> None:
+        there = self.listeners.get(listener.framing)
+        if there is not None:
+            there.discard(listener)
+            if not there:
+                del self.listeners[listener.framing]
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """What a stream is told next on its way to the head."""
+
+    messages: Sequence[tuple[int, bytes]]
+    position: int
+    """Up to where the log was read for it."""
+    told: int
+    _framed: dict[Framing, bytes] = field(default_factory=dict)
+
+    def framed(self, framing: Framing) -> bytes:
+        found = self._framed.get(framing)
+        if found is None:
+            found = self._framed[framing] = _joined(self.messages, framing)
+        return found
 
 
 class Tail:
@@ -53,71 +108,233 @@ class Tail:
     def __init__(self, site: Site, encode: Callable[[Stored], bytes]) -> None:
         self._site = site
         self._encode = encode
+        self._window = Window()
         self._groups: dict[View, _Group] = {}
+        self._streams: set[Listener] = set()
+        self._notices: dict[str, bytes] = {}
+        self._memos: dict[tuple[View, int, int], _Piece] = {}
+        self._asked: dict[Hashable, asyncio.Task[Any]] = {}
+        self._catching_up: set[asyncio.Task[None]] = set()
+        self._moved = bells.Bell()
         self.head = 0
         self.ready = asyncio.Event()
         self.closing = asyncio.Event()
+        self.crowd = bells.Bell()
+        """Rings when a stream opens or ends."""
 
     async def run(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._beat())
+                both.create_task(self._follow())
+        finally:
+            for task in [*self._catching_up, *self._asked.values()]:
+                task.cancel()
+
+    async def _follow(self) -> None:
         bell = self._site.store.bells[bells.LOG]
         while True:
             heard = bell.strokes
             try:
                 if not self.ready.is_set():
-                    async with self._site.store.read() as db:
-                        self.head = await changes.head(db)
-                    self.ready.set()
+                    await self._prime()
                 while await self._advance():
-                    await asyncio.sleep(0)
+                    pass
             except Exception as error:  # the database is away; what is missed now is read when it is back
                 log.error("tail", status="failed", error=type(error).__name__)
                 await asyncio.sleep(1.0)
                 continue
             await bell.heard(heard, timeout=HEARTBEAT)
 
+    async def _prime(self) -> None:
+        """Where the log stands, and its newest changes: or every client would cost a look after a restart."""
+        async with self._site.store.read() as db:
+            self.head = await changes.head(db)
+            newest = [change for change in await changes.newest(db, MOST) if change.seq <= self.head]
+        self._window.fill(newest, newest[0].seq - 1 if len(newest) == MOST else 0)
+        self.ready.set()
+
+    # -- a stream's way to the living -----------------------------------------------------------
+
     async def start(self, after: int | None) -> live.Start:
         """Where a stream that asks for `after` goes on from, and whether it has to load the page afresh."""
         await self.ready.wait()
         if after is None or after <= self.head:
             return live.start(after, self.head, 0)
-        async with self._site.store.read() as db:
-            newest = await changes.head(db)  # another process may be further than this one
+        newest = await self._once("head", self._newest)  # another process may be further than this one
         return live.start(after, max(newest, self.head), 0)
 
+    def open(self, listener: Listener) -> None:
+        """Counts `listener` among the streams; `leave` ends it."""
+        self._streams.add(listener)
+        self.crowd.ring()
+
     async def join(self, view: View, position: int, listener: Listener) -> None:
-        """Brings `listener` up to date from `position` and lets it live on; `leave` ends it."""
-        bell = self._site.store.bells[bells.LOG]
-        while self.head < position:  # another process has told what this one has not read yet
-            bell.ring()
-            await asyncio.sleep(0.02)
-        told = position
-        while position < self.head:
-            upto = self.head
-            page = await self._page(view.audience, position, upto)
-            for change in page:
-                message = self.message(change, view, told)
-                if message is not None:
-                    await listener.drained()  # before each: a page of long entries is more than anybody may have unread
-                    listener.offer(message)
-                    told = change.seq
-            position = page[-1].seq if len(page) == PAGE else upto
-            await listener.drained()
+        """Brings `listener` up to date from `position` and lets it live on."""
+        await self._bring(view, position, position, listener, PATIENCE)
+
+    async def _bring(self, view: View, position: int, told: int, listener: Listener, patience: float) -> None:
+        try:
+            await self._reach(position)
+            _, told = await self._replay(view, position, told, listener, patience)
+        except Exception as error:  # the database is away, most likely
+            log.error("stream", status="failed", error=type(error).__name__)
+            listener.come_back()
+            return
         # No await from here: nothing can be told between the last look and the joining.
+        if listener.gone:
+            return
         group = self._groups.get(view)
         if group is None:
             group = self._groups[view] = _Group(told)
         # Nothing was told in this view between the two, so the smaller one is true for all of them.
         group.told = min(group.told, told)
-        group.listeners.add(listener)
+        group.add(listener)
+        for notice in self._notices.values():
+            listener.write(listener.framing(notice, None))
+
+    async def _replay(
+        self, view: View, position: int, told: int, listener: Listener, patience: float
+    ) -> tuple[int, int]:
+        """Tells what was missed, at the listener's own pace, until there is no more and it has read enough of it."""
+        while True:
+            await listener.drained(patience)
+            if listener.gone or position >= self.head:
+                return position, told
+            piece = await self._next(view, position, told)
+            listener.write(piece.framed(listener.framing))
+            position, told = piece.position, piece.told
 
     def leave(self, view: View, listener: Listener) -> None:
         group = self._groups.get(view)
         if group is not None:
-            group.listeners.discard(listener)
+            group.discard(listener)
             if not group.listeners:
                 del self._groups[view]
+        if listener in self._streams:
+            self._streams.discard(listener)
+            self.crowd.ring()
 
-    def message(self, change: Stored, view: View, told: int) -> bytes | None:
+    async def missed(self, view: View, position: int) -> Sequence[tuple[int, bytes]]:
+        """The next changes after `position` that `view` is told of, each with its seq; none when it is up to date."""
+        await self._reach(position)
+        told = position
+        while position < self.head:
+            piece = await self._next(view, position, told)
+            if piece.messages:
+                return piece.messages
+            position = piece.position
+        return ()
+
+    async def _reach(self, position: int) -> None:
+        """Waits for what another process has told already and this one has not read yet."""
+        while self.head < position:
+            heard = self._moved.strokes
+            self._site.store.bells.ring(bells.LOG)
+            await self._moved.heard(heard, timeout=1.0)
+
+    async def _next(self, view: View, position: int, told: int) -> _Piece:
+        """The next piece of the log for `view`. Many ask for the same: it is made once while the head stands still."""
+        key = (view, position, told)
+        found = self._memos.get(key)
+        if found is not None:
+            return found
+        head = self.head
+        if position >= self._window.base:
+            page: Iterable[Stored] = self._window.after(position)
+            upto = head
+        else:
+            page, upto = await self._once((view.audience, position), lambda: self._page(view.audience, position))
+        piece = self._piece(page, view, position, told, upto)
+        if self.head == head:  # else it may tell what was taken back meanwhile
+            if len(self._memos) >= MEMOS:
+                self._memos.clear()
+            self._memos[key] = piece
+        return piece
+
+    def _piece(self, page: Iterable[Stored], view: View, position: int, told: int, upto: int) -> _Piece:
+        messages, size = [], 0
+        for change in page:
+            message = self._message(change, view, told)
+            if message is not None:
+                told = change.seq
+                messages.append((told, message))
+                size += len(message)
+            if size > AT_A_STRETCH:
+                upto = change.seq
+                break
+        return _Piece(messages, upto, told)
+
+    async def _once(self, key: Hashable, ask: Callable[[], Awaitable[Any]]) -> Any:
+        """What the database answers: asked once for all who want to know it at this moment."""
+        task = self._asked.get(key)
+        if task is None:
+            task = self._asked[key] = asyncio.ensure_future(ask())
+            task.add_done_callback(lambda _: self._asked.pop(key, None))
+        return await asyncio.shield(task)
+
+    async def _newest(self) -> int:
+        async with self._site.store.read() as db:
+            return await changes.head(db)
+
+    async def _page(self, audience: Audience, position: int) -> tuple[Sequence[Stored], int]:
+        """A page of the log up to the head, and up to where it has all of it."""
+        head = self.head
+        async with self._site.store.read() as db:
+            page = await changes.after(db, position, audience=audience, limit=PAGE, upto=head)
+        return page, page[-1].seq if len(page) == PAGE else head
+
+    # -- telling ------------------------------------------------------------------------------
+
+    async def _advance(self) -> bool:
+        """Tells the next page of changes to everybody; True when there may be more."""
+        async with self._site.store.read() as db:
+            page = await changes.after(db, self.head, audience="owner", limit=PAGE)
+        waiting = list(reversed(page))
+        while waiting:
+            await self._tell(self._stretch(waiting))
+        return len(page) == PAGE
+
+    def _stretch(self, waiting: list[Stored]) -> "list[_Round]":
+        """Takes the next changes, as many as are written in one go; who hears of them is settled in the same tick."""
+        rounds = [_Round(view, group, self.head, group.told) for view, group in self._groups.items()]
+        while waiting and all(one.size < AT_A_STRETCH for one in rounds):
+            change = waiting.pop()
+            for one in rounds:
+                message = self._message(change, one.view, one.group.told)
+                if message is not None:
+                    one.add(change.seq, message)
+            self._window.add(change)
+            self.head = change.seq
+        self._memos.clear()
+        for one in rounds:
+            one.settle()
+        self._moved.ring()
+        return rounds
+
+    async def _tell(self, rounds: "list[_Round]") -> None:
+        for one in rounds:
+            for data, listeners in one.writes:
+                for behind in await _write(data, listeners):
+                    self._falls_behind(one, behind)
+
+    def _falls_behind(self, one: "_Round", listener: Listener) -> None:
+        """It leaves the living and is brought up to date at its own pace: one that does not read is ended there."""
+        one.group.discard(listener)
+        if listener.gone:
+            return
+        task = asyncio.create_task(self._bring(one.view, one.position, one.told, listener, PATIENCE_BEHIND))
+        self._catching_up.add(task)
+        task.add_done_callback(self._catching_up.discard)
+
+    async def notify(self, name: str, payload: bytes) -> None:
+        """Says something that is no change, such as who is here, to every stream, and to those that come later."""
+        self._notices[name] = payload
+        for group in list(self._groups.values()):
+            for framing, listeners in list(group.listeners.items()):
+                await _write(framing(payload, None), list(listeners))
+
+    def _message(self, change: Stored, view: View, told: int) -> bytes | None:
         """What `view` is told of a change that follows `told` there; None when it is no business of it."""
         match gate.told(change, view.audience, view.wanted):
             case "entry":
@@ -129,26 +346,61 @@ class Tail:
 
     @property
     def viewers(self) -> int:
-        return sum(len(group.listeners) for group in self._groups.values())
+        return len(self._streams)
 
-    async def _advance(self) -> bool:
-        """Tells the next page of changes to everybody; True when there may be more."""
-        page = await self._page("owner", self.head, None)
-        told = 0
-        for change in page:
-            for view, group in self._groups.items():
-                message = self.message(change, view, group.told)
-                if message is not None:
-                    group.told = change.seq
-                    told += len(message)
-                    for listener in list(group.listeners):
-                        listener.offer(message)
-            self.head = change.seq
-            if told > AT_A_STRETCH:  # who reads is given time to: only who does not falls behind
-                told = 0
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT)
+            for listeners in _slices(list(self._streams)):
+                for listener in listeners:
+                    listener.beat()
                 await asyncio.sleep(0)
-        return len(page) == PAGE
 
-    async def _page(self, audience: Audience, position: int, upto: int | None) -> Sequence[Stored]:
-        async with self._site.store.read() as db:
-            return await changes.after(db, position, audience=audience, limit=PAGE, upto=upto)
+    async def close(self) -> None:
+        """Tells every stream to come back, and every new one: this process ends."""
+        self.closing.set()
+        for listeners in _slices(list(self._streams)):
+            for listener in listeners:
+                listener.come_back()
+            await asyncio.sleep(0)
+
+
+class _Round:
+    """What one view is told in one go, and who hears it."""
+
+    def __init__(self, view: View, group: _Group, position: int, told: int) -> None:
+        self.view, self.group = view, group
+        self.position, self.told = position, told
+        """Where its listeners stand without it."""
+        self.size = 0
+        self.writes: list[tuple[bytes, list[Listener]]] = []
+        self._messages: list[tuple[int, bytes]] = []
+
+    def add(self, seq: int, message: bytes) -> None:
+        self.group.told = seq
+        self.size += len(message)
+        self._messages.append((seq, message))
+
+    def settle(self) -> None:
+        if self._messages:
+            for framing, listeners in self.group.listeners.items():
+                self.writes.append((_joined(self._messages, framing), list(listeners)))
+
+
+def _joined(messages: Iterable[tuple[int, bytes]], framing: Framing) -> bytes:
+    return b"".join([framing(message, seq) for seq, message in messages])
+
+
+async def _write(data: bytes, listeners: Sequence[Listener]) -> list[Listener]:
+    """Writes the same bytes to all; gives those who could not take them."""
+    behind = []
+    for some in _slices(listeners):
+        for listener in some:
+            if not listener.write(data):
+                behind.append(listener)
+        await asyncio.sleep(0)
+    return behind
+
+
+def _slices(listeners: Sequence[Listener]) -> Iterable[Sequence[Listener]]:
+    return (listeners[at : at + AT_ONCE] for at in range(0, len(listeners), AT_ONCE))

@@ -7,7 +7,7 @@ query that misses nothing (docs/decisions.md, "One log, one number").
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Integer, bindparam, func, select, text
+from sqlalchemy import Integer, bindparam, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lifestream.protocol.live import LARGEST, seq_range
@@ -52,10 +52,9 @@ async def after(
     return [to_stored(row) for row in await db.execute(_AFTER[audience], places)]
 
 
-async def last_told(db: AsyncConnection, upto: int) -> int:
-    """The newest change up to `upto` that a live stream may have carried; 0 when there is none."""
-    query = select(func.coalesce(func.max(EntryRow.seq), 0)).where(EntryRow.seq <= upto, EntryRow.quiet.is_(False))
-    return (await db.execute(query)).scalar_one()
+async def newest(db: AsyncConnection, limit: int) -> Sequence[Stored]:
+    """The newest changes that anybody may be told of live, oldest first."""
+    return [to_stored(row) for row in await db.execute(_NEWEST, {"most": limit})][::-1]
 
 
 # Made once: to build a statement, and to find its compiled form, costs more than SQLite takes to run it.
@@ -65,6 +64,13 @@ _CHANGES = (
     .join(SourceRow, SourceRow.id == EntryRow.source_id)
     .where(EntryRow.seq > bindparam("position"), EntryRow.seq <= bindparam("upto"))
     .order_by(EntryRow.seq)
+    .limit(bindparam("most", type_=Integer))
+)
+_NEWEST = (
+    select(*STORED)
+    .join(SourceRow, SourceRow.id == EntryRow.source_id)
+    .where(or_(EntryRow.quiet.is_(False), EntryRow.deleted_by != ""))
+    .order_by(EntryRow.seq.desc())
     .limit(bindparam("most", type_=Integer))
 )
 _AUDIENCES: tuple[Audience, ...] = ("public", "owner")

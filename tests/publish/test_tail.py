@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from lifestream.publish.encode import Encoder
-from lifestream.publish.tail import Tail, View
+from lifestream.publish.tail import Framing, Tail, View
 from lifestream.render import Renderer
 from lifestream.site import Site
 from lifestream.store import changes, entries, sources
@@ -29,8 +29,14 @@ async def tail(site: Site) -> AsyncIterator[Tail]:
     await asyncio.gather(task, return_exceptions=True)
 
 
+def in_lines(message: bytes, _seq: int | None) -> bytes:
+    return message + b"\n"
+
+
 class Reader:
     """A client of the live stream that does what the contract asks of clients, and notes all it is told."""
+
+    gone = False
 
     def __init__(self, tail: Tail, view: View | None = None, position: int | None = None) -> None:
         self.tail = tail
@@ -46,14 +52,31 @@ class Reader:
         self.reset = start.reset
         if start.reset or self.position is None:
             self.position = start.position
+        self.gone = False
+        self.tail.open(self)
         await self.tail.join(self.view, start.position, self)
         return self
 
     def goes(self) -> None:
+        self.gone = True
         self.tail.leave(self.view, self)
 
-    def offer(self, message: bytes) -> None:
-        said = orjson.loads(message)
+    @property
+    def framing(self) -> Framing:
+        return in_lines
+
+    def write(self, data: bytes) -> bool:
+        for line in data.splitlines():
+            self.hear(orjson.loads(line))
+        return True
+
+    def beat(self) -> None:
+        pass
+
+    def come_back(self) -> None:
+        self.goes()
+
+    def hear(self, said: dict[str, Any]) -> None:
         assert self.position is not None
         assert said["seq"] > self.position, "never twice"
         assert said["prev"] <= self.position, "never a gap"
@@ -65,7 +88,7 @@ class Reader:
         else:
             self.holds.pop(said["id"], None)
 
-    async def drained(self) -> None:
+    async def drained(self, patience: float) -> None:
         await asyncio.sleep(0)
 
     async def hears(self, *what: tuple[str, str]) -> None:
