@@ -9,6 +9,7 @@ rendered once, framed once for each view and each way to write it, and the same 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any, Protocol
 
 from lifestream.log import get_logger
@@ -27,6 +28,8 @@ AT_ONCE = 250
 """Listeners written to before the loop gets its turn."""
 HEARTBEAT = 3.0
 """Seconds after which the log is read although no bell rang: a lost wake-up delays by no more."""
+SHORT = 0.005
+LONGEST_REST = 0.05
 PATIENCE = 10.0
 """Seconds in which a client that is told what it missed must read something."""
 PATIENCE_BEHIND = 0.5
@@ -116,6 +119,7 @@ class Tail:
         self._asked: dict[Hashable, asyncio.Task[Any]] = {}
         self._catching_up: set[asyncio.Task[None]] = set()
         self._moved = bells.Bell()
+        self._took = 0.0
         self.head = 0
         self.ready = asyncio.Event()
         self.closing = asyncio.Event()
@@ -140,11 +144,17 @@ class Tail:
                     await self._prime()
                 while await self._advance():
                     pass
+                await asyncio.sleep(self._rest())
             except Exception as error:  # the database is away; what is missed now is read when it is back
                 log.error("tail", status="failed", error=type(error).__name__)
                 await asyncio.sleep(1.0)
                 continue
             await bell.heard(heard, timeout=HEARTBEAT)
+
+    def _rest(self) -> float:
+        """Half of what the last telling took, when it took long: what comes meanwhile is told in one go."""
+        took, self._took = self._took, 0.0
+        return min(LONGEST_REST, took / 2) if took > SHORT else 0.0
 
     async def _prime(self) -> None:
         """Where the log stands, and its newest changes: or every client would cost a look after a restart."""
@@ -291,8 +301,10 @@ class Tail:
         async with self._site.store.read() as db:
             page = await changes.after(db, self.head, audience="owner", limit=PAGE)
         waiting = list(reversed(page))
+        began = monotonic()
         while waiting:
             await self._tell(self._stretch(waiting))
+        self._took += monotonic() - began
         return len(page) == PAGE
 
     def _stretch(self, waiting: list[Stored]) -> "list[_Round]":
