@@ -7,9 +7,9 @@ transports out (another server, a test client) `queued.py` does the same with on
 
 import asyncio
 import contextlib
-import secrets
 import socket
 import struct
+from random import random
 from typing import Protocol, cast
 
 from starlette.types import Scope
@@ -78,36 +78,38 @@ class Detached(asyncio.Protocol):
             self._leave()
         return True
 
-    async def drained(self, patience: float) -> None:
+    @property
+    def full(self) -> bool:
+        return self._paused
+
+    async def drained(self) -> None:
         while self._paused and not self.gone:
-            waiting = self.transport.get_write_buffer_size()
             self._resumed = asyncio.get_running_loop().create_future()
-            try:
-                async with asyncio.timeout(patience):
-                    await self._resumed
-            except TimeoutError:
-                if not self.gone and self.transport.get_write_buffer_size() >= waiting:
-                    self._end(self.too_slow())
+            await self._resumed
 
     def beat(self) -> None:
         raise NotImplementedError
 
+    def too_slow(self) -> None:
+        if not self.gone:
+            self._end(self._reproach())
+
     def come_back(self) -> None:
         if not self.gone:
-            self._end(self.bye())
+            self._end(self._goodbye())
 
     # -- what it says at the end ----------------------------------------------------------------
 
-    def too_slow(self) -> bytes:
+    def _reproach(self) -> bytes:
         raise NotImplementedError
 
-    def bye(self) -> bytes:
+    def _goodbye(self) -> bytes:
         raise NotImplementedError
 
     def _end(self, last_words: bytes) -> None:
         self._leave()
         self.transport.write(last_words)
-        self._deadline = asyncio.get_running_loop().call_later(LINGER, self.abort)
+        self._deadline = asyncio.get_running_loop().call_later(LINGER * (0.5 + random() / 2), self.abort)
 
     def abort(self) -> None:
         """Ends at once. Without the RST the kernel would keep what is unread, and the client would never hear of it."""
@@ -171,10 +173,10 @@ class DetachedWebSocket(Detached):
         elif self.write(PING):
             self._heard = False
 
-    def too_slow(self) -> bytes:
+    def _reproach(self) -> bytes:
         return frames.close(TOO_SLOW, "You are too slow; come back with after.")
 
-    def bye(self) -> bytes:
+    def _goodbye(self) -> bytes:
         return frames.close(COME_BACK, "Restarting; come back with after.")
 
     def data_received(self, data: bytes) -> None:
@@ -221,10 +223,10 @@ class DetachedEvents(Detached):
     def beat(self) -> None:
         self.write(HEARTBEAT)
 
-    def too_slow(self) -> bytes:
+    def _reproach(self) -> bytes:
         return LAST_CHUNK
 
-    def bye(self) -> bytes:
+    def _goodbye(self) -> bytes:
         return chunk(live.sse_bye(retry_after_restart())) + LAST_CHUNK
 
     def _end(self, last_words: bytes) -> None:
@@ -234,4 +236,4 @@ class DetachedEvents(Detached):
 
 def retry_after_restart() -> int:
     """Milliseconds, different for each client, so that they do not all come back at the same moment."""
-    return 1000 + secrets.randbelow(4000)
+    return 1000 + int(random() * 4000)

@@ -51,8 +51,15 @@ class Parked:
             self._woken.set()
         return True
 
-    async def drained(self, patience: float) -> None:
+    @property
+    def full(self) -> bool:
+        return False
+
+    async def drained(self) -> None:
         pass
+
+    def too_slow(self) -> None:
+        self.come_back()
 
     def beat(self) -> None:
         pass

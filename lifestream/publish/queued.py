@@ -19,10 +19,9 @@ class Queued:
         self.framing = framing
         self._heartbeat = heartbeat
         self.gone = False
-        self.too_slow = False
+        self.was_too_slow = False
         self._waiting: deque[bytes] = deque()
         self._size = 0
-        self._taken = 0
         self._something = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -38,20 +37,20 @@ class Queued:
         self._something.set()
         return True
 
-    async def drained(self, patience: float) -> None:
-        while not self._room.is_set() and not self.gone:
-            taken = self._taken
-            try:
-                async with asyncio.timeout(patience):
-                    await self._room.wait()
-            except TimeoutError:
-                if self._taken == taken:
-                    self.too_slow = True
-                    self.come_back()
+    @property
+    def full(self) -> bool:
+        return not self._room.is_set()
+
+    async def drained(self) -> None:
+        await self._room.wait()
 
     def beat(self) -> None:
         if self._heartbeat:
             self.write(self._heartbeat)
+
+    def too_slow(self) -> None:
+        self.was_too_slow = True
+        self.come_back()
 
     def come_back(self) -> None:
         if not self.gone:
@@ -72,7 +71,6 @@ class Queued:
                     continue
                 data = self._waiting.popleft()
                 self._size -= len(data)
-                self._taken += 1
                 if self._size <= BACKLOG_BYTES:
                     self._room.set()
                 yield data

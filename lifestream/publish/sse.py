@@ -59,7 +59,7 @@ class _Stream(Response):
             async with aclosing(queued.follow(self._start.position)) as told:
                 async for data in told:
                     await send({"type": "http.response.body", "body": data, "more_body": True})
-            last = b"" if queued.too_slow else live.sse_bye(retry_after_restart())
+            last = b"" if queued.was_too_slow else live.sse_bye(retry_after_restart())
             await send({"type": "http.response.body", "body": last})
         finally:
             leaving.cancel()

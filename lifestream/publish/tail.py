@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from lifestream.log import get_logger
 from lifestream.protocol import live
@@ -31,13 +31,15 @@ HEARTBEAT = 3.0
 SHORT = 0.005
 LONGEST_REST = 0.05
 PATIENCE = 10.0
-"""Seconds in which a client that is told what it missed must read something."""
-PATIENCE_BEHIND = 0.5
-"""The same for one that fell behind while it was living: a burst is no reason to end it, not reading is."""
+"""Seconds in which a client that is told what it missed must read each piece."""
+PATIENCE_BEHIND = 1.0
+"""Seconds for one that fell behind while it was living: a burst is no reason to end it, not reading is."""
+LOOK_AGAIN = 0.1
 BEAT = 25.0
 """Seconds between two signs of life to streams on which nothing happens."""
 MEMOS = 256
 
+T = TypeVar("T")
 Framing = Callable[[bytes, int | None], bytes]
 """A message, and its seq if it carries a change, as a transport writes it."""
 
@@ -60,8 +62,15 @@ class Listener(Protocol):
     def write(self, data: bytes) -> bool:
         """Takes framed messages without waiting; False when too much is waiting already, and these were not taken."""
 
-    async def drained(self, patience: float) -> None:
-        """Returns when more may be written, or when the listener is gone: it is, if it reads nothing for `patience`."""
+    @property
+    def full(self) -> bool:
+        """Whether too much is waiting to take more."""
+
+    async def drained(self) -> None:
+        """Returns when more may be written, or when the listener is gone."""
+
+    def too_slow(self) -> None:
+        """Ends: the client does not read what it is told."""
 
     def beat(self) -> None:
         """A sign of life, and a look for one."""
@@ -117,6 +126,8 @@ class Tail:
         self._notices: dict[str, bytes] = {}
         self._memos: dict[tuple[View, int, int], _Piece] = {}
         self._asked: dict[Hashable, asyncio.Task[Any]] = {}
+        self._behind: dict[Listener, _Place] = {}
+        self._fell = asyncio.Event()
         self._catching_up: set[asyncio.Task[None]] = set()
         self._moved = bells.Bell()
         self._took = 0.0
@@ -128,9 +139,10 @@ class Tail:
 
     async def run(self) -> None:
         try:
-            async with asyncio.TaskGroup() as both:
-                both.create_task(self._beat())
-                both.create_task(self._follow())
+            async with asyncio.TaskGroup() as all:
+                all.create_task(self._follow())
+                all.create_task(self._look_after_the_slow())
+                all.create_task(self._beat())
         finally:
             for task in [*self._catching_up, *self._asked.values()]:
                 task.cancel()
@@ -181,19 +193,21 @@ class Tail:
 
     async def join(self, view: View, position: int, listener: Listener) -> None:
         """Brings `listener` up to date from `position` and lets it live on."""
-        await self._bring(view, position, position, listener, PATIENCE)
+        await self._bring(listener, _Place(view, position, position))
 
-    async def _bring(self, view: View, position: int, told: int, listener: Listener, patience: float) -> None:
+    async def _bring(self, listener: Listener, place: "_Place") -> None:
         try:
-            await self._reach(position)
-            _, told = await self._replay(view, position, told, listener, patience)
+            await self._reach(place.position)
+            told = await self._replay(listener, place)
+        except TimeoutError:
+            listener.too_slow()
         except Exception as error:  # the database is away, most likely
             log.error("stream", status="failed", error=type(error).__name__)
             listener.come_back()
-            return
         # No await from here: nothing can be told between the last look and the joining.
         if listener.gone:
             return
+        view = place.view
         group = self._groups.get(view)
         if group is None:
             group = self._groups[view] = _Group(told)
@@ -203,15 +217,18 @@ class Tail:
         for notice in self._notices.values():
             listener.write(listener.framing(notice, None))
 
-    async def _replay(
-        self, view: View, position: int, told: int, listener: Listener, patience: float
-    ) -> tuple[int, int]:
-        """Tells what was missed, at the listener's own pace, until there is no more and it has read enough of it."""
+    async def _replay(self, listener: Listener, place: "_Place") -> int:
+        """Tells what was missed, at the listener's own pace, until there is no more and it has read enough of it.
+
+        Returns what it was told last. Raises TimeoutError.
+        """
+        position, told = place.position, place.told
         while True:
-            await listener.drained(patience)
+            async with asyncio.timeout(PATIENCE):
+                await listener.drained()
             if listener.gone or position >= self.head:
-                return position, told
-            piece = await self._next(view, position, told)
+                return told
+            piece = await self._next(place.view, position, told)
             listener.write(piece.framed(listener.framing))
             position, told = piece.position, piece.told
 
@@ -331,13 +348,32 @@ class Tail:
                     self._falls_behind(one, behind)
 
     def _falls_behind(self, one: "_Round", listener: Listener) -> None:
-        """It leaves the living and is brought up to date at its own pace: one that does not read is ended there."""
+        """It leaves the living, until it has read what it has."""
         one.group.discard(listener)
-        if listener.gone:
-            return
-        task = asyncio.create_task(self._bring(one.view, one.position, one.told, listener, PATIENCE_BEHIND))
-        self._catching_up.add(task)
-        task.add_done_callback(self._catching_up.discard)
+        if not listener.gone:
+            self._behind[listener] = _Place(one.view, one.position, one.told)
+            self._fell.set()
+
+    async def _look_after_the_slow(self) -> None:
+        """Brings those who fell behind up to date again, or ends them when they do not read at all."""
+        while True:
+            await self._fell.wait()
+            await asyncio.sleep(LOOK_AGAIN)
+            overdue = monotonic() - PATIENCE_BEHIND
+            for some in _slices(list(self._behind.items())):
+                for listener, place in some:
+                    if listener.full and not listener.gone and place.since > overdue:
+                        continue
+                    del self._behind[listener]
+                    if listener.full:
+                        listener.too_slow()
+                    elif not listener.gone:
+                        task = asyncio.create_task(self._bring(listener, place))
+                        self._catching_up.add(task)
+                        task.add_done_callback(self._catching_up.discard)
+                await asyncio.sleep(0)
+            if not self._behind:
+                self._fell.clear()
 
     async def notify(self, name: str, payload: bytes) -> None:
         """Says something that is no change, such as who is here, to every stream, and to those that come later."""
@@ -377,6 +413,16 @@ class Tail:
             await asyncio.sleep(0)
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a listener stands in the log, and what it was told last."""
+
+    view: View
+    position: int
+    told: int
+    since: float = field(default_factory=monotonic)
+
+
 class _Round:
     """What one view is told in one go, and who hears it."""
 
@@ -414,5 +460,5 @@ async def _write(data: bytes, listeners: Sequence[Listener]) -> list[Listener]:
     return behind
 
 
-def _slices(listeners: Sequence[Listener]) -> Iterable[Sequence[Listener]]:
-    return (listeners[at : at + AT_ONCE] for at in range(0, len(listeners), AT_ONCE))
+def _slices(many: Sequence[T]) -> Iterable[Sequence[T]]:
+    return (many[at : at + AT_ONCE] for at in range(0, len(many), AT_ONCE))

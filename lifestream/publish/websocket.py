@@ -47,7 +47,7 @@ async def _through_asgi(websocket: WebSocket, queued: Queued, position: int, hel
             async for lines in told:
                 for message in lines.splitlines():
                     await websocket.send_text(message.decode())
-        code, why = (TOO_SLOW, "You are too slow") if queued.too_slow else (COME_BACK, "Restarting")
+        code, why = (TOO_SLOW, "You are too slow") if queued.was_too_slow else (COME_BACK, "Restarting")
         await websocket.close(code, f"{why}; come back with after.")
     except (WebSocketDisconnect, RuntimeError):  # the client is gone, or was in this moment
         pass

@@ -88,8 +88,15 @@ class Reader:
         else:
             self.holds.pop(said["id"], None)
 
-    async def drained(self, patience: float) -> None:
+    @property
+    def full(self) -> bool:
+        return False
+
+    async def drained(self) -> None:
         await asyncio.sleep(0)
+
+    def too_slow(self) -> None:
+        self.goes()
 
     async def hears(self, *what: tuple[str, str]) -> None:
         """Returns once it has been told exactly this: ("entry", title) or ("delete", id)."""
