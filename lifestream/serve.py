@@ -18,13 +18,26 @@ from lifestream.errors import SetupError
 from lifestream.store import owner
 
 GRACE_SECONDS = 4
+MOST_FILES = 100_000
 
 
 def serve(config: Config, *, host: str, port: int, background: bool) -> None:
     """Serves until SIGTERM or SIGINT. Raises SetupError when the port is taken or the database cannot be used."""
+    as_many_files_as_allowed()
     listening = listen(host, port)
     config = config.model_copy(update={"base_url": _with_port(config.base_url, port, listening)})
     run_loop(_serve(config, listening, background))
+
+
+def as_many_files_as_allowed() -> None:
+    """Each viewer is an open file, and the usual limit of 1,024 is a soft one."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, MOST_FILES) if hard > 0 else MOST_FILES, hard))
 
 
 def run_loop(main: Coroutine[Any, Any, None]) -> None:
@@ -115,7 +128,7 @@ def listen(host: str, port: int) -> socket.socket:
         listening.close()
         reason = error.strerror or str(error)
         raise SetupError(f"Cannot listen on {host}:{port} ({reason}); give another --port or --host.") from None
-    listening.listen(2048)
+    listening.listen(4096)
     listening.setblocking(False)
     return listening
 
