@@ -10,7 +10,8 @@ from lifestream.protocol.caching import retry_after_seconds
 
 ACCEPT = (
     "application/atom+xml, application/rss+xml, application/feed+json, application/rdf+xml;q=0.9, "
-    "application/xml;q=0.8, text/xml;q=0.8, text/html;q=0.7, application/json;q=0.6, */*;q=0.5"
+    "application/xml;q=0.8, text/xml;q=0.8, text/html;q=0.7, application/activity+json;q=0.6, application/json;q=0.6, "
+    "*/*;q=0.5"
 )
 LONGEST_VALIDATOR = 1000
 
@@ -44,6 +45,7 @@ class Unchanged:
     url: str
     validators: Validators
     cache_control: str
+    permanent_url: str | None = None
 
 
 async def fetch(client: Client, url: str, validators: Validators | None = None) -> Document | Unchanged:
@@ -70,7 +72,7 @@ async def fetch(client: Client, url: str, validators: Validators | None = None) 
     if response.status == 304 and asked != Validators():
         fresh = _validators(response)
         kept = Validators(fresh.etag or asked.etag, fresh.last_modified or asked.last_modified)
-        return Unchanged(response.url, kept, _cache_control(response))
+        return Unchanged(response.url, kept, _cache_control(response), response.permanent_url)
     raise BadStatus(
         _sentence(response),
         url=response.url,

@@ -97,10 +97,20 @@ class Tombstone:
 
 
 @dataclass(frozen=True, slots=True)
+class Cloud:
+    """RSS 2.0's <cloud>: where to ask to be told of changes (rssCloud)."""
+
+    domain: str
+    port: int
+    path: str
+    protocol: str
+
+
+@dataclass(frozen=True, slots=True)
 class Feed:
     """One document, read. `self_url` and `hubs` are what the document itself names, not its HTTP headers."""
 
-    format: Literal["atom", "rss", "json", "h-feed"]
+    format: Literal["atom", "rss", "json", "activitystreams", "h-feed"]
     title: str = ""
     site_url: str = ""
     self_url: str = ""
@@ -111,6 +121,17 @@ class Feed:
     tombstones: tuple[Tombstone, ...] = ()
     damaged: bool = False
     """The document was ill-formed and had to be repaired or guessed at."""
+    next_page: str = ""
+    """Where older entries are (RFC 5005, JSON Feed's `next_url`, ActivityStreams' and HTML's `next`)."""
+    complete: bool = False
+    """The publisher says that there are no other entries than these (RFC 5005, section 2)."""
+    cloud: Cloud | None = None
+    moved_to: str = ""
+    """Where the document says the feed is now: an offer, to be asked about and never simply obeyed."""
+    generator: str = ""
+    """The program that wrote the document, as it calls itself."""
+    entries_at: str = ""
+    """Where the newest entries are, said by a document that has none: an actor, an outbox apart from its pages."""
 
 
 # -- what we made of it -----------------------------------------------------------------------
@@ -189,6 +210,11 @@ class Source:
     last_entry: datetime | None
     last_error: str | None
     entry_count: int
+    missed: int = 0
+    """Entries that a poll found although the source is pushed."""
+    missed_looks: int = 0
+    """How many polls found such entries since the last push."""
+    pushed_since: datetime | None = None
 
     @property
     def local(self) -> bool:

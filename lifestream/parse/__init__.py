@@ -1,4 +1,5 @@
-"""Bytes in, one `Feed` out. Each kind of source is a file here, found by its name: it has `sniff` and `read`.
+"""Bytes in, one `Feed` out. Each kind of source is a file here, found by its name: it has `sniff` and `read`, and says
+`SLOW` where reading takes more than milliseconds.
 
 The body decides what it is; a Content-Type may lie. Nothing here fetches, waits or believes: what comes out is what the
 document says, with XML's illegal characters gone and sizes bounded.
@@ -31,10 +32,13 @@ def parse(body: bytes, media_type: str, url: str) -> Feed:
 
 
 def parse_well_formed(body: bytes, media_type: str, url: str) -> Feed | None:
-    """The same without repairs, so in bounded time; None for a document that needs them."""
+    """The same in little time; None for a document that needs repairs, or a reader that is slow."""
     document = Document(body, media_type, url)
+    reader = _reader(document)
+    if hasattr(reader, "SLOW"):
+        return None
     try:
-        feed: Feed = _reader(document).read(document)
+        feed: Feed = reader.read(document)
     except IllFormed:
         return None
     return feed

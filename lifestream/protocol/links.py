@@ -6,7 +6,7 @@ addresses, and is given the pages that somebody fetched.
 
 import re
 from collections.abc import Generator, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from urllib.parse import urljoin, urlsplit
 
@@ -18,6 +18,8 @@ from lifestream.types import Feed
 HUBS = 100
 LINKS = 200
 ALTERNATES_TRIED = 3
+LED_ON = 2
+"""From an actor to the outbox, from there to its first page."""
 HEADER_CHARS = 16 * 1024
 ADDRESS_CHARS = 4096
 HTML_PREFIX = 512 * 1024
@@ -68,18 +70,17 @@ class Discovery:
 
 def discover(url: str) -> Generator[str, Page, Discovery]:
     """The feed at `url`, or the best that the page there links to. A `FetchError` may be thrown in for a page."""
-    page = yield url
-    itself = _found(url, page)
+    page, itself = yield from _at(url)
     if itself and _is_meant_as_feed(itself):
         return itself
     tried: list[str] = []
     for candidate in _alternates(page, besides=(url, page.url)):
         try:
-            alternate = yield candidate
+            alternate, found = yield from _at(candidate)
         except FetchError as error:
             tried.append(f"{candidate}: {error}")
             continue
-        if found := _found(candidate, alternate):
+        if found:
             return found
         tried.append(f"{candidate}: {alternate.why or 'This is not a feed.'}")
     if itself:
@@ -104,7 +105,11 @@ def feeds_in(links: Iterable[Link]) -> list[Link]:
     for link in links:
         if "alternate" in link.rels and "stylesheet" not in link.rels and link.type in _FEED_TYPES:
             feeds.setdefault(link.url, link)
-    return sorted(feeds.values(), key=lambda link: (_is_of_comments(link), _FEED_TYPES.index(link.type)))
+    return sorted(feeds.values(), key=lambda link: (is_of_comments(link.url, link.title), _FEED_TYPES.index(link.type)))
+
+
+def is_of_comments(url: str, title: str) -> bool:
+    return bool(_COMMENTS.search(title) or _COMMENTS.search(urlsplit(url).path))
 
 
 def parse_link_header(values: Iterable[str], base: str) -> list[Link]:
@@ -170,8 +175,24 @@ _FEED_TYPES = (
     "application/rdf+xml",
     "application/xml",
     "text/xml",
+    "application/activity+json",
     "application/json",
 )
+
+
+def _at(url: str) -> Generator[str, Page, tuple[Page, Discovery | None]]:
+    """What is at `url`; where that only says where its entries are, what is there, under the name it had."""
+    page = yield url
+    found, name = _found(url, page), ""
+    for _ in range(LED_ON):
+        if found is None or not (elsewhere := found.feed.entries_at):
+            break
+        name = name or found.feed.title
+        page = yield elsewhere
+        found = _found(elsewhere, page)
+    if found and name and not found.feed.title:
+        found = replace(found, feed=replace(found.feed, title=name))
+    return page, found
 
 
 def _found(asked: str, page: Page) -> Discovery | None:
@@ -200,10 +221,6 @@ def _nothing_found(page: Page, tried: Sequence[str]) -> str:
         f"{page.url} answered but names no feed. Tried the document itself ({page.why or 'This is not a feed.'}), "
         'its Link headers and the <link rel="alternate"> in its head.'
     )
-
-
-def _is_of_comments(link: Link) -> bool:
-    return bool(_COMMENTS.search(link.title) or _COMMENTS.search(urlsplit(link.url).path))
 
 
 def _link(url: str, parameters: dict[str, str]) -> Link:

@@ -356,6 +356,41 @@ def test_a_page_of_microformats_is_enough_when_nothing_better_can_be_had():
     assert converse({HOME: html_page(feed=feed("h-feed"))})[0].feed_url == HOME
 
 
+OUTBOX, FIRST = "https://social.example/outbox", "https://social.example/outbox?page=1"
+
+
+def leading_to(url, title=""):
+    return Feed("activitystreams", title, entries_at=url)
+
+
+def test_an_actor_leads_to_the_first_page_of_the_outbox_and_lends_it_a_name():
+    site = {
+        HOME: feed_page(HOME, leading_to(OUTBOX, "Ana")),
+        OUTBOX: feed_page(OUTBOX, leading_to(FIRST)),
+        FIRST: feed_page(FIRST, feed("activitystreams")),
+    }
+    found, fetched = converse(site)
+    assert fetched == [HOME, OUTBOX, FIRST]
+    assert (found.asked, found.feed_url, found.feed.title) == (FIRST, FIRST, "Ana")
+
+
+def test_a_page_leads_to_an_actor_after_any_feed():
+    home = html_page(("/ana", "application/activity+json"), ("/rss", RSS))
+    site = {HOME: home, HOME + "ana": feed_page(HOME, leading_to(OUTBOX)), OUTBOX: feed_page(OUTBOX)}
+    assert converse(site) == (
+        converse({**site, HOME: site[HOME + "ana"]})[0],
+        [HOME, HOME + "rss", HOME + "ana", OUTBOX],
+    )
+    assert converse({**site, HOME + "rss": feed_page(HOME + "rss")})[0].feed_url == HOME + "rss"
+
+
+def test_what_leads_nowhere_or_in_a_circle_is_followed_two_steps():
+    with pytest.raises(ParseError, match="names no feed"):
+        converse({HOME: feed_page(HOME, leading_to(OUTBOX)), OUTBOX: html_page(url=OUTBOX)})
+    _, fetched = converse({HOME: feed_page(HOME, leading_to(HOME))})
+    assert fetched == [HOME] * 3
+
+
 @given(st.data())
 def test_discovery_never_loops(data):
     """Whatever the pages link to, few are fetched, and none twice."""
