@@ -5,6 +5,7 @@ const NEAR_THE_TOP = 120;
 const SAID_EVERY = 10_000;
 const PATIENCE = 1_000;
 const LOOK_AGAIN = 2_000;
+const AGE_EVERY = 10_000;
 
 const main = document.querySelector("main[data-live-url]");
 const stream = document.getElementById("stream");
@@ -14,7 +15,9 @@ if (main && stream) {
   document.addEventListener("live:entry", ({ detail }) => later(() => put(detail.entry, detail.fresh)));
   document.addEventListener("live:delete", ({ detail }) => later(() => remove(detail.id)));
   document.addEventListener("live:state", ({ detail }) => showState(detail));
+  document.addEventListener("live:viewers", ({ detail }) => showViewers(detail.count));
   document.addEventListener("visibilitychange", () => document.hidden || seen());
+  setInterval(() => document.hidden || showWords(), AGE_EVERY);
 }
 
 // -- changes, several at a time -------------------------------------------------------------------
@@ -29,6 +32,7 @@ function apply() {
   const place = readingPlace();
   for (const change of changes.splice(0)) change();
   place?.keep();
+  showWords();
 }
 
 // Browsers scroll by whole pixels; the rest is owed to the next time, or a hundred arrivals would add up.
@@ -162,19 +166,21 @@ function sayNews() {
 function seen() {
   unseen = 0;
   document.title = title;
+  showWords();
 }
 
 const connection = document.getElementById("live");
 let patience = 0;
 let latest = null;
+let shown = null;
 let wasLive = false;
 
 // Trouble shows when it has lasted a second; a further attempt is no news meanwhile.
 function showState(detail) {
-  const shown = connection.dataset.state;
-  const inTrouble = shown === "reconnecting" || shown === "offline";
+  const inTrouble = shown?.state === "reconnecting" || shown?.state === "offline";
   if (detail.state === "connecting" && (inTrouble || patience)) return;
   latest = detail;
+  if (detail.state === "live") showViewers(0); // until this connection says how many there are
   if (detail.state === "live" || inTrouble) showLatest();
   else patience ||= setTimeout(showLatest, PATIENCE);
 }
@@ -182,21 +188,54 @@ function showState(detail) {
 function showLatest() {
   clearTimeout(patience);
   patience = 0;
-  const { state, wait, heardAt } = latest;
-  wasLive ||= state === "live";
-  const [word, more] = {
-    live: ["Live", ""],
-    connecting: wasLive ? ["Reconnecting", ""] : ["Connecting", "this page is already complete"],
-    reconnecting: ["Reconnecting", `trying again in ${Math.max(1, Math.round(wait))} s`],
-    offline: ["Offline", `as it was at ${clock(heardAt)}`],
-  }[state];
-  const strong = document.createElement("b");
-  strong.textContent = word;
-  connection.dataset.state = state;
-  connection.querySelector(".words").replaceChildren(strong, more && ` · ${more}`);
+  shown = latest;
+  wasLive ||= shown.state === "live";
+  connection.dataset.state = shown.state;
+  connection.title = shown.state === "live" ? `By ${shown.transport}` : "";
+  showWords();
 }
 
+// Again and again, because time goes by; the document changes only when the words do.
+function showWords() {
+  if (!shown) return;
+  const { state, wait, asOf } = shown;
+  const trying = wasLive ? "Reconnecting" : "Connecting";
+  const [word, more] = {
+    live: ["Live", lastEntry()],
+    connecting: [trying, wasLive ? "" : "this page is already complete"],
+    reconnecting: [trying, `trying again in ${Math.max(1, Math.round(wait))} s`],
+    offline: ["Offline", `as it was at ${clock(asOf)}`],
+  }[state];
+  const words = connection.querySelector(".words");
+  const rest = more && ` · ${more}`;
+  if (words.textContent === word + rest) return;
+  const strong = document.createElement("b");
+  strong.textContent = word;
+  words.replaceChildren(strong, rest);
+}
+
+function lastEntry() {
+  const newest = stream.querySelector("article[data-ordered]");
+  return newest ? `last entry ${ago((Date.now() - Date.parse(newest.dataset.ordered)) / 1000)}` : "";
+}
+
+function ago(seconds) {
+  if (seconds < 10) return "just now";
+  if (seconds < 60) return `${Math.floor(seconds / 10)}0 s ago`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
+  if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ago`;
+  const days = Math.floor(seconds / 86400);
+  return days === 1 ? "1 day ago" : `${days} days ago`;
+}
+
+function showViewers(count) {
+  const here = connection.querySelector(".here");
+  here.textContent = `${count} here now`;
+  here.hidden = count < 2;
+}
+
+// As the server writes times.
 function clock(when) {
-  const timeZone = main.dataset.zone;
-  return new Intl.DateTimeFormat(document.documentElement.lang, { timeStyle: "short", timeZone }).format(when);
+  const form = { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: main.dataset.zone };
+  return new Intl.DateTimeFormat(document.documentElement.lang, form).format(when);
 }

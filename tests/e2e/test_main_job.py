@@ -4,7 +4,6 @@ Pelican builds the blog, any web server serves it, one lifestream is its hub, an
 looks at that: each a process of its own, with nothing between them but HTTP.
 """
 
-import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -15,16 +14,16 @@ from typing import Any
 import httpx2
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Error, Page, async_playwright, expect
+from playwright.async_api import Browser, expect
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tests.conftest import missing_service
 from tests.e2e.processes import SOON, Process, curl
 from tests.fakes import comes, serving
+from tests.pages.browser import chromium, complaints_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
@@ -49,13 +48,6 @@ SITENAME, SITEURL, AUTHOR, TIMEZONE = "Mara writes", "{url}", "Mara", "Europe/Li
 FEED_ALL_ATOM = "feeds/all.atom.xml"
 READERS = {{"md": Reader}}
 '''
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-SWITCHES = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
-
-expect.set_options(timeout=SOON * 1000)
 
 
 class Blog:
@@ -110,33 +102,8 @@ async def blog_with_hub(folder: Path) -> AsyncIterator[tuple[Blog, str]]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
-    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if executable is None:
-        missing_service("Chromium", f"none of {', '.join(BROWSERS)} is installed")
-    async with async_playwright() as playwright:
-        try:
-            browser = await playwright.chromium.launch(executable_path=executable, args=SWITCHES)
-        except Error as error:
-            missing_service("Chromium", error)
-            raise
+    async with chromium() as browser:
         yield browser
-        await browser.close()
-
-
-def complaints_of(page: Page, url: str) -> list[str]:
-    """What a browser has to say against a page, from now on: errors, broken rules, requests to elsewhere."""
-    found: list[str] = []
-
-    def asked(address: str) -> None:
-        if not address.startswith((f"{url}/", url.replace("http", "ws", 1) + "/", "data:")):
-            found.append(f"asked {address}")
-
-    page.on("console", lambda said: found.append(said.text) if said.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: found.append(str(error)))
-    page.on("requestfailed", lambda request: found.append(f"failed {request.url}"))
-    page.on("request", lambda request: asked(request.url))
-    page.on("websocket", lambda socket: asked(socket.url))
-    return found
 
 
 async def source(client: httpx2.AsyncClient, slug: str) -> dict[str, Any]:
