@@ -3,13 +3,15 @@
 Known entries belong to the same source always; nothing here can touch another's.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 from lifestream.clean.entries import Identified
 
+FEW = 10
+"""So many entries, or half of all, may be gone from one complete document to the next. More is taken for a mistake."""
 CHURN_LIMIT = 24
 """An entry that changed this often changes by itself (a counter, an advertisement): it is left as it is."""
 
@@ -25,7 +27,7 @@ class Known:
     title_key: str
     published: datetime | None
     updated: datetime | None
-    deleted_by: Literal["", "source", "owner"] = ""
+    deleted_by: Literal["", "source", "absence", "owner"] = ""
     churn: int = 0
 
 
@@ -54,7 +56,10 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
+    """`by` its publisher's word, or by its absence from a document that is said to hold everything."""
+
     known: Known
+    by: Literal["source", "absence"] = "source"
 
 
 Decision = Insert | Update | Skip | Delete
@@ -69,6 +74,8 @@ def decide(item: Identified, known: Known | None) -> Insert | Update | Skip:
         if _later(item.updated, known.updated):
             return Update(item, known, known.churn)
         return Skip(item, "deleted by its publisher", known)
+    if known.deleted_by == "absence":
+        return Update(item, known, known.churn)
     if item.digest == known.digest:
         return Skip(item, "unchanged", known)
     if item.updated is not None and _later(known.updated, item.updated):
@@ -105,6 +112,26 @@ def decide_document(
             moved.add(known.identity)
         decisions.append(decide(item, known))
     return decisions + _deletions(tombstones, returned, known_by_identity)
+
+
+def absences(decisions: Iterable[Decision], standing: Sequence[Known]) -> list[Delete]:
+    """The entries that a complete document (RFC 5005, section 2), on which this was decided, no longer has.
+
+    `standing` is what it should have. A document that has nothing at all is never given here.
+    """
+    there = {one.known.identity for one in decisions if not isinstance(one, Insert) and one.known}
+    gone = [known for known in standing if known.identity not in there]
+    return [Delete(known, "absence") for known in gone] if len(gone) <= max(FEW, len(standing) // 2) else []
+
+
+def without_old_versions(decisions: Iterable[Decision]) -> list[Decision]:
+    """For a document of the past: what it has otherwise than it is stored counts only where it is dated later."""
+    return [
+        Skip(one.item, "perhaps older than what is stored", one.known)
+        if isinstance(one, Update) and not _later(one.item.updated, one.known.updated)
+        else one
+        for one in decisions
+    ]
 
 
 def _moved(item: Identified, known_by_link: Mapping[str, Known], taken: set[str]) -> Known | None:

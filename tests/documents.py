@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 
 
+COMPLETE = "<fh:complete xmlns:fh='http://purl.org/syndication/history/1.0'/>"
+
+
 def entry(number: int, text: str = "hello", *, title: str = "", updated: str = "") -> str:
     """An Atom entry; a later second for a higher number unless `updated` says otherwise."""
     return (

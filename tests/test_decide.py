@@ -7,7 +7,20 @@ from pathlib import Path
 import pytest
 
 from lifestream.clean.entries import Identified, identify, tombstone_identities
-from lifestream.decide import CHURN_LIMIT, Decision, Delete, Insert, Known, Skip, Update, decide, decide_document
+from lifestream.decide import (
+    CHURN_LIMIT,
+    FEW,
+    Decision,
+    Delete,
+    Insert,
+    Known,
+    Skip,
+    Update,
+    absences,
+    decide,
+    decide_document,
+    without_old_versions,
+)
 from lifestream.parse import parse
 from lifestream.types import Feed, RawEntry, Text, Tombstone
 
@@ -58,6 +71,15 @@ def test_an_older_version_never_overwrites_a_newer_one() -> None:
 
 def test_a_version_without_a_date_is_not_older() -> None:
     assert isinstance(decide(item("new"), known(item("old", updated=TUESDAY))), Update)
+
+
+def test_a_document_of_the_past_changes_only_what_it_dates_later() -> None:
+    old = known(item("old", updated=MONDAY))
+    versions = [item("new", updated=TUESDAY), item("new", updated=MONDAY), item("new")]
+    decided = without_old_versions(decide(version, old) for version in versions)
+    assert [type(one) for one in decided] == [Update, Skip, Skip]
+    gone = Delete(old)
+    assert without_old_versions([Insert(versions[0]), gone]) == [Insert(versions[0]), gone]
 
 
 def test_what_changes_at_every_fetch_is_left_alone_in_the_end() -> None:
@@ -150,3 +172,34 @@ def test_a_storm_of_dates_changes_nothing() -> None:
 def test_a_tombstone_of_another_source_finds_nothing_here() -> None:
     gone = tombstone_identities(Feed("atom", tombstones=(Tombstone("tag:flickr.com,2005:/photo/1"),)))
     assert document([], [known(item())], gone) == []
+
+
+def numbered(count: int) -> list[Identified]:
+    return [item(id=f"urn:{number}", link=f"/{number}") for number in range(count)]
+
+
+def test_what_a_complete_document_leaves_out_is_gone() -> None:
+    here, gone = item(id="a", link="/a"), item(id="b", link="/b")
+    new, moved, was = item(id="c", link="/c"), item("m", id="new", link="/m"), item("m", id="old", link="/m")
+    stored = [known(here), known(gone), known(was)]
+    decisions = document([here, new, moved], stored)
+    assert absences(decisions, stored) == [Delete(known(gone), "absence")]
+
+
+def test_what_a_tombstone_deletes_is_not_deleted_twice() -> None:
+    stored = [known(item(id="a", link="/a")), known(item(id="b", link="/b"))]
+    decisions = document([item(id="b", link="/b")], stored, {stored[0].identity: None})
+    assert [one.by for one in [*decisions, *absences(decisions, stored)] if isinstance(one, Delete)] == ["source"]
+
+
+def test_a_few_or_half_may_be_gone_at_once_and_no_more() -> None:
+    for count, most in ((1, 1), (FEW, FEW), (2 * FEW, FEW), (100, 50)):
+        stored = [known(one) for one in numbered(count)]
+        assert len(absences(document(numbered(count)[most:], stored), stored)) == most
+        if most < count:
+            assert absences(document(numbered(count)[most + 1 :], stored), stored) == []
+
+
+def test_what_was_absent_and_is_there_again_is_back() -> None:
+    one = item()
+    assert decide(one, known(one, deleted_by="absence")) == Update(one, known(one, deleted_by="absence"), 0)

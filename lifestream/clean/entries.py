@@ -7,13 +7,25 @@ of publication; else title and content.
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import blake2b
+from html import unescape
 from urllib.parse import urljoin
 
+from lifestream.clean import publishers
+from lifestream.clean.activities import QUOTING, own_title, quoting, told_about, warning_of
+from lifestream.clean.data import safe_data
 from lifestream.clean.dates import parse_date, plausible
-from lifestream.clean.html import clean_with_pictures, summary_of, text_of, text_of_clean, web_address
+from lifestream.clean.html import (
+    PICTURE_FILE,
+    beginning_of_clean,
+    clean_with_pictures,
+    summary_of,
+    text_of,
+    text_of_clean,
+    web_address,
+)
 from lifestream.clean.kinds import kind_of, verb_of
 from lifestream.types import Author, Entry, Feed, Kind, Media, RawEntry, Text
 
@@ -23,6 +35,8 @@ TAG_CHARS = 100
 ALT_CHARS = 1000
 TAGS = 100
 MEDIA = 20
+WORTH_A_LOOK = 4000
+"""A longer text is no caption, however much of it is names of pictures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +92,7 @@ def _named(candidates: list[_Candidate]) -> Iterator[tuple[str, _Candidate]]:
     shared = {given for given, group in groups.items() if len(group) > 1 and _are_different(group)}
     for candidate in candidates:
         raw = candidate.raw
-        if not raw.id:
+        if not raw.id or _names_a_track(raw):
             yield _nameless(candidate), candidate
         elif raw.id not in shared:
             yield _key("id", raw.id), candidate
@@ -111,6 +125,11 @@ def _nameless(candidate: _Candidate) -> str:
     )
 
 
+def _names_a_track(raw: RawEntry) -> bool:
+    """A scrobbler's id that is its track's page is the same for each listen."""
+    return raw.id == raw.link and ("/track/" in raw.id or "/_/" in raw.id)
+
+
 def _says_nothing(raw: RawEntry) -> bool:
     return not (raw.id or raw.link or raw.title or raw.content or raw.summary or raw.media)
 
@@ -125,9 +144,15 @@ def _identified(candidate: _Candidate, identity: str) -> Identified:
         digest=digest_of(raw),
         link_key=candidate.link_key,
         title_key=_key("title", title) if title else "",
-        published=parse_date(raw.published) or updated,
+        published=_published(raw, updated),
         updated=updated,
     )
+
+
+def _published(raw: RawEntry, updated: datetime | None) -> datetime | None:
+    """The year 1 is where calendars of programs begin: no date at all."""
+    dates = (parse_date(raw.published), updated)
+    return next((found for found in dates if found is not None and found.year > 1), None)
 
 
 def digest_of(raw: RawEntry) -> str:
@@ -190,11 +215,13 @@ def clean(item: Identified, feed: Feed, url: str, default_kind: Kind | None, rec
     base = _base(raw, feed, url)
     link = web_address(raw.link, base)
     body, pictures = _content(raw, feed, link or base)
-    text = text_of_clean(body)
-    return Entry(
-        kind=kind_of(raw, link, text, default_kind),
+    text = beginning_of_clean(body)
+    title = own_title(title_of(raw)[:TITLE_CHARS], raw, text)
+    beside = _without_names(text, pictures) if pictures and len(text) < WORTH_A_LOOK else text
+    entry = Entry(
+        kind=kind_of(raw, link, title, beside, pictures, default_kind),
         verb=verb_of(raw),
-        title=title_of(raw)[:TITLE_CHARS] or None,
+        title=title or None,
         url=link or None,
         content_html=body,
         summary=summary_of(_summary(raw, text)),
@@ -206,8 +233,42 @@ def clean(item: Identified, feed: Feed, url: str, default_kind: Kind | None, rec
         location=raw.location,
         in_reply_to=web_address(raw.in_reply_to) or raw.in_reply_to[:2048],
         language=(raw.language or feed.language)[:40],
-        data=raw.data,
+        data=safe_data(raw.data, base) if raw.data else {},
     )
+    if raw.verb or raw.object_type:
+        entry = _acted(entry, raw)
+    return publishers.told(entry, raw, feed)
+
+
+def _acted(entry: Entry, raw: RawEntry) -> Entry:
+    """An activity: what it is about is quoted where that is its point, and is no answer to it."""
+    if warning := warning_of(raw):
+        entry = replace(
+            entry,
+            title=entry.title or warning[:TITLE_CHARS],
+            summary=summary_of(warning),
+            data={**entry.data, "content_warning": warning[:TITLE_CHARS]},
+        )
+    given = entry.data.get("about")
+    if not isinstance(given, dict):
+        return entry
+    about = {name: value for name, value in given.items() if isinstance(value, str)}
+    if entry.kind in QUOTING:
+        body = quoting(entry.content_html, about)
+        about = {**about, "url": about.get("url") or web_address(entry.in_reply_to)}
+        entry = replace(entry, content_html=body, summary=summary_of(text_of_clean(body)), in_reply_to="")
+    data = {name: value for name, value in entry.data.items() if name != "about"}
+    if known := told_about(about, entry.url or ""):
+        data["about"] = known
+    return replace(entry, url=entry.url or about.get("url") or None, data=data)
+
+
+def _without_names(text: str, pictures: Sequence[Media]) -> str:
+    """What is said beside the pictures, whose own names the text repeats."""
+    for picture in pictures[:MEDIA]:
+        if picture.alt:
+            text = text.replace(picture.alt, "", 1)
+    return text.strip()
 
 
 def clean_all(
@@ -235,7 +296,7 @@ def _content(raw: RawEntry, feed: Feed, page: str) -> tuple[str, tuple[Media, ..
     if text is None:
         return "", ()
     if not text.html:
-        return plain_to_html(text.value), ()
+        return plain_to_html(text.value if raw.content else _unescaped(text.value)), ()
     return clean_with_pictures(text.value, page if feed.format == "rss" else text.base or raw.base or page)
 
 
@@ -253,7 +314,12 @@ def _summary(raw: RawEntry, text: str) -> str:
     given = raw.summary
     if given is None or raw.content is None:
         return text
-    return (text_of(given.value[:20_000]) if given.html else given.value[:20_000]) or text
+    return (text_of(given.value[:20_000]) if given.html else _unescaped(given.value[:20_000])) or text
+
+
+def _unescaped(summary: str) -> str:
+    """Publishers make plain summaries from their HTML by taking the tags out, and leave "&nbsp;" in."""
+    return unescape(summary) if "&" in summary else summary
 
 
 def _author(author: Author | None, base: str) -> Author | None:
@@ -275,14 +341,21 @@ def _tags(tags: Iterable[str]) -> tuple[str, ...]:
 
 
 def _media(raw: RawEntry, base: str, pictures: Iterable[Media]) -> tuple[Media, ...]:
-    """What the entry carries, then the pictures of its content, each once."""
+    """What the entry carries, then the pictures of its content, each once. Of a picture in two sizes, told apart by the
+    query alone, the second is the thumbnail."""
     seen: dict[str, Media] = {}
     for given in (*raw.media, *pictures):
         url = web_address(given.url, base)
-        if url and url not in seen:
-            thumbnail = web_address(given.thumbnail, base)
-            alt = " ".join(given.alt.split())[:ALT_CHARS]
-            seen[url] = Media(given.type[:100], url, given.width, given.height, alt, thumbnail)
+        if not url:
+            continue
+        file = url.partition("?")[0] if "?" in url and PICTURE_FILE.search(url) else url
+        thumbnail = web_address(given.thumbnail, base)
+        alt = " ".join(given.alt.split())[:ALT_CHARS]
+        if (first := seen.get(file)) is None:
+            seen[file] = Media(given.type[:100], url, given.width, given.height, alt, thumbnail)
+        else:
+            smaller = url if first.url != url else thumbnail
+            seen[file] = replace(first, alt=first.alt or alt, thumbnail=first.thumbnail or smaller)
         if len(seen) == MEDIA:
             break
     return tuple(seen.values())

@@ -8,6 +8,7 @@ sanitiser's. Pictures become links: the page shows pictures of its own archive o
 import html
 import re
 from dataclasses import dataclass, field
+from functools import partial
 from urllib.parse import urljoin, urlsplit
 
 import nh3
@@ -40,7 +41,24 @@ _DROPPED_WITH_CONTENT = {
     "script", "style", "template", "svg", "math", "iframe", "object", "embed", "noembed", "noframes", "select",
     "textarea", "title", "canvas", "map", "xmp",
 }  # fmt: skip
+_NAMELESS = "Picture"
 _REL = "noopener noreferrer nofollow ugc"
+PICTURE_FILE = re.compile(r"\.(?:jpe?g|png|gif|webp|avif)(?:\?[^/]*)?$", re.I)
+_PLAYS = re.compile("<(?:iframe|video|audio)")
+_PLAYER = re.compile(r"<(iframe|video|audio)\b([^<>]*+)>(?:\s*+<source\b([^<>]*+)>)?", re.I)
+_SOURCE = re.compile(r"""\ssrc\s*=\s*["']?([^"'\s]+)""", re.I)
+_FILM = re.compile(
+    r"//(?:www\.)?(?:youtube(?:-nocookie)?\.com/embed/([\w-]{6,20})|player\.vimeo\.com/video/(\d{1,15}))"
+)
+_POSTER = re.compile(r"""\sposter\s*=\s*["']?([^"'\s<>]+)""", re.I)
+_LETTER = re.compile(r"/(?:core/emoji|twemoji|wpcom-smileys|smilies|custom_emojis|emojis?)/", re.I)
+# Drawn by a page for its own ends: faces of people, buttons, counters. No picture of the entry.
+_FURNITURE = re.compile(
+    r"//(?:[^/]*\.)?(?:feedburner\.com/~|feeds\.wordpress\.com/1\.0/|pixel\.wp\.com/|stats\.wordpress\.com/|gravatar\.com/"
+    r"|avatars\d*\.githubusercontent\.com/|feedsportal\.com/|doubleclick\.net/|medium\.com/_/stat|api\.flattr\.com/)"
+    r"|/(?:piwik|matomo)(?:\.php)?\?|[?&]idsite=|/favicon[^/]*$",
+    re.I,
+)
 
 _first = nh3.Cleaner(
     tags={*TAGS, "h1", "h2", "img"},
@@ -57,6 +75,7 @@ _last = nh3.Cleaner(
     url_schemes={"http", "https", "mailto"},
     url_relative="deny",
 )
+_UNNAMED = re.compile(">(?:Picture|Video|Audio)</a>")
 _BLOCKS = frozenset(
     "address article aside blockquote br caption dd div dl dt figcaption figure footer h1 h2 h3 h4 h5 h6 header hr li"
     " main nav ol p pre section table tbody td tfoot th thead tr ul".split()
@@ -68,6 +87,7 @@ _TOKEN = re.compile(r'<(/?)(a|blockquote|del|h[1-6]|img|ins|q)((?: [a-z]+="[^"]*
 _BLOCK = re.compile(rf"</?(?:{'|'.join(sorted(_BLOCKS, key=len, reverse=True))})(?: [^<>]*)?>")
 _INLINE = re.compile(r"<[^<>]*>")
 _ATTRIBUTE = re.compile(r' ([a-z]+)="([^"]*)"')
+_HREF = re.compile(r' href="([^"]*)"')
 _HEADING = re.compile(r"<h([1-6])[ >]")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.I)
 _PLAIN_ADDRESS = re.compile(r"https?://[a-z0-9](?:[a-z0-9-]*\.)+[a-z0-9-]+(?:[/?#][!#-;=?-\[\]-~]*)?")
@@ -80,6 +100,7 @@ _ADDRESS_CHARS = 4096
 _DEPTH = 256
 _REFERENCES = 150_000
 _EQUAL_SIGNS = 50_000
+_BEGINNING_CHARS = 10_000
 _OUTPUT_CHARS = 2 * 1024 * 1024
 _PLAIN_CHARS = 64 * 1024
 _TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9]*)")
@@ -95,10 +116,12 @@ def clean_html(source: str, base: str) -> str:
 
 
 def clean_with_pictures(source: str, base: str) -> tuple[str, tuple[Media, ...]]:
-    """Safe HTML, and the pictures that were in it."""
+    """Safe HTML, and the pictures and players that were in it."""
     pictures: dict[str, Media] = {}
     if _is_monstrous(source):
         return _as_plain_text(source), ()
+    if _PLAYS.search(source):
+        source = _PLAYER.sub(partial(_player, base, pictures), source)
     for _ in range(_PASSES):
         rewriting = _Rewriting(base, pictures)
         rewritten = rewriting.run(_first.clean(source))
@@ -110,6 +133,26 @@ def clean_with_pictures(source: str, base: str) -> tuple[str, tuple[Media, ...]]
         source = cleaned
     # Markup that changes its shape each time it is read is no markup for us.
     return _as_plain_text(source), tuple(pictures.values())
+
+
+def _player(base: str, media: dict[str, Media], found: re.Match[str]) -> str:
+    """A link to what it plays. What other frames hold is unknown, and goes with them."""
+    tag, attributes = found[1].lower(), found[2]
+    source = _SOURCE.search(attributes) or _SOURCE.search(found[3] or "")
+    address = web_address(html.unescape(source[1]), base) if source else ""
+    if tag == "iframe":
+        film = _FILM.search(address)
+        if film is None:
+            return ""
+        tag = "video"
+        address = f"https://www.youtube.com/watch?v={film[1]}" if film[1] else f"https://vimeo.com/{film[2]}"
+    if not address:
+        return ""
+    poster = _POSTER.search(attributes)
+    media.setdefault(
+        address, Media(tag, address, thumbnail=web_address(html.unescape(poster[1]), base) if poster else "")
+    )
+    return f'<a href="{quoted(address)}">{tag.capitalize()}</a>'
 
 
 def text_of(source: str) -> str:
@@ -124,6 +167,14 @@ def text_of_clean(cleaned: str) -> str:
     if "<" in cleaned:
         cleaned = _INLINE.sub("", _BLOCK.sub(" ", cleaned))
     return " ".join(html.unescape(cleaned).split())
+
+
+def beginning_of_clean(cleaned: str) -> str:
+    """The same of its beginning, which is enough to judge by, without our names of pictures and players."""
+    if len(cleaned) > _BEGINNING_CHARS:
+        cut = cleaned.rfind("<", 0, _BEGINNING_CHARS)
+        cleaned = cleaned[: cut if cut > 0 else _BEGINNING_CHARS]
+    return text_of_clean(_UNNAMED.sub("></a>", cleaned))
 
 
 def summary_of(text: str, limit: int = 300) -> str:
@@ -193,7 +244,8 @@ class _Rewriting:
     base: str
     pictures: dict[str, Media]
     lower_by: int = 0
-    links: list[bool] = field(default_factory=list)
+    links: list[str] = field(default_factory=list)
+    """The attributes of the links that are open; "" for one that leads nowhere."""
 
     def run(self, canonical: str) -> str:
         levels = [int(level) for level in _HEADING.findall(canonical)]
@@ -215,7 +267,7 @@ class _Rewriting:
         if closing:
             return "</a>" if self.links and self.links.pop() else ""
         kept = _ATTRIBUTE.sub(self._attribute, attributes)
-        self.links.append(' href="' in kept)
+        self.links.append(kept if ' href="' in kept else "")
         return f'<a{kept} rel="{_REL}">' if self.links[-1] else ""
 
     def _attribute(self, found: re.Match[str]) -> str:
@@ -226,23 +278,35 @@ class _Rewriting:
         if name == "href" and url.strip().lower().startswith("mailto:"):
             return found[0]
         address = web_address(url, self.base)
-        return f' {name}="{_quoted(address)}"' if address else ""
+        return f' {name}="{quoted(address)}"' if address else ""
 
     def _picture(self, about: dict[str, str]) -> str:
-        """A link to it, named by its alternative text. The picture itself is in `media`, archived from there."""
+        """A link to it, named by its alternative text. The picture itself is in `media`, archived from there. One that
+        links to a picture is the small form of that."""
         address = web_address(about.get("src", ""), self.base)
         if "0" in (width := about.get("width", ""), height := about.get("height", "")) or width == height == "1":
             return ""  # a counter, not a picture
-        alt = " ".join(about.get("alt", "").split())
-        if address:
-            self.pictures.setdefault(address, Media("image", address, _pixels(width), _pixels(height), alt[:4096]))
-        if not address or any(self.links):
-            return html.escape(alt, quote=False)
-        return f'<a href="{_quoted(address)}" rel="{_REL}">{html.escape(alt, quote=False) or "Picture"}</a>'
+        alt = " ".join(about.get("alt", "").split()).removeprefix("/")  # alt= /> says "/"
+        if _FURNITURE.search(address):
+            return ""
+        named = html.escape(alt, quote=False)
+        if not address or _LETTER.search(address):
+            return named
+        link = next(filter(None, reversed(self.links)), "")
+        self._keep(address, link, _pixels(width), _pixels(height), alt[:4096])
+        return named if link else f'<a href="{quoted(address)}" rel="{_REL}">{named or _NAMELESS}</a>'
+
+    def _keep(self, address: str, link: str, width: int | None, height: int | None, alt: str) -> None:
+        leads = _HREF.search(link)
+        around = html.unescape(leads[1]) if leads else ""
+        if around != address and PICTURE_FILE.search(around):
+            self.pictures.setdefault(around, Media("image", around, alt=alt, thumbnail=address))
+        else:
+            self.pictures.setdefault(address, Media("image", address, width, height, alt))
 
 
-def _quoted(address: str) -> str:
-    """As nh3 writes attributes, so that its last pass finds nothing to change."""
+def quoted(address: str) -> str:
+    """As the value of an attribute, and as nh3 writes it, so that its last pass finds nothing to change."""
     return (
         address.replace("&", "&amp;")
         .replace("\xa0", "&nbsp;")

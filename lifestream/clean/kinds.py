@@ -3,34 +3,34 @@ publisher's own shapes, what it carries, whether it has a title. The owner's wor
 """
 
 import re
+from collections.abc import Collection
 
-from lifestream.types import Kind, RawEntry
+from lifestream.types import Kind, Media, RawEntry
 
 _BY_VERB: dict[str, Kind] = {
     "like": "like", "favorite": "like", "favourite": "like", "unfavorite": "like", "share": "repost",
     "repost": "repost", "follow": "follow", "request-friend": "follow", "make-friend": "follow", "unfollow": "follow",
-    "checkin": "checkin", "at": "checkin", "listen": "listen", "watch": "watch", "save": "bookmark",
-    "bookmark": "bookmark", "tag": "bookmark", "rsvp-yes": "event", "attend": "event",
+    "stop-following": "follow", "remove-friend": "follow", "join": "follow", "leave": "follow",
+    "checkin": "checkin", "at": "checkin", "listen": "listen", "play": "listen", "watch": "watch", "save": "bookmark",
+    "bookmark": "bookmark", "tag": "bookmark", "rsvp-yes": "event", "rsvp-no": "event", "rsvp-maybe": "event",
+    "attend": "event", "unlike": "like", "unshare": "repost",
 }  # fmt: skip
 _BY_OBJECT: dict[str, Kind] = {
     "note": "note", "status": "note", "article": "article", "blog-entry": "article", "photo": "photo", "image": "photo",
     "picture": "photo", "video": "video", "audio": "audio", "song": "audio", "bookmark": "bookmark", "event": "event",
     "comment": "reply", "place": "checkin", "review": "article",
 }  # fmt: skip
-_BY_GITHUB_EVENT: dict[str, Kind] = {
-    "Push": "code", "Watch": "like", "Fork": "repost", "Release": "release", "Create": "code", "Delete": "code",
-    "PullRequest": "code", "Issues": "code", "IssueComment": "reply", "CommitComment": "reply", "Follow": "follow",
-    "PullRequestReviewComment": "reply", "Public": "code", "Gist": "code",
-}  # fmt: skip
-_GITHUB_EVENT = re.compile(r"tag:github\.com,2008:([A-Za-z]+)Event/")
 _COMMIT = re.compile(
     r"/commits?/[0-9a-f]{7,64}\b|/compare/\w+\.\.\.?\w+|/-/commit/|/commit/\?(?:.*&)?id=|[;?]a=commit(?:diff)?;|Grit::Commit/"
 )
-_RELEASE = re.compile(r"/releases/tag/|/-/releases/|/releases/v?\d")
+_RELEASE = re.compile(r"/releases/tag/|/-/releases/|/-/tags/|/releases/v?\d")
+_ARRIVAL = re.compile(r"(?:checked in|check-in|i['’]m at|arrived at|was at|entered|left)\b|@ ", re.I)
 GENERIC: frozenset[Kind] = frozenset({"article", "note", "other"})
 SHORT = 500
 SHORT_UNDER_TITLE = 160
 """A picture with more text than this illustrates an article."""
+SHORT_BESIDE_PICTURE = 40
+"""With less than this there is nothing but the picture."""
 
 
 def verb_of(raw: RawEntry) -> str:
@@ -38,8 +38,9 @@ def verb_of(raw: RawEntry) -> str:
     return _last_word(raw.verb) or "post"
 
 
-def kind_of(raw: RawEntry, link: str, text: str, default: Kind | None) -> Kind:
-    found = _said(raw) or _publisher(raw, link) or _carried(raw, text)
+def kind_of(raw: RawEntry, link: str, title: str, text: str, shown: Collection[Media], default: Kind | None) -> Kind:
+    """`shown` are the pictures and films within the content, `text` is what it says beside them."""
+    found = _said(raw) or _publisher(raw, link) or _carried(raw, title, text, shown)
     if found in GENERIC and default is not None:
         return default
     return found
@@ -56,23 +57,24 @@ def _said(raw: RawEntry) -> Kind | None:
 
 
 def _publisher(raw: RawEntry, link: str) -> Kind | None:
-    if event := _GITHUB_EVENT.match(raw.id):
-        return _BY_GITHUB_EVENT.get(event[1], "code")
     if _COMMIT.search(link) or _COMMIT.search(raw.id):
         return "code"
     return "release" if _RELEASE.search(link) else None
 
 
-def _carried(raw: RawEntry, text: str) -> Kind:
+def _carried(raw: RawEntry, title: str, text: str, shown: Collection[Media]) -> Kind:
     families = {medium.type.partition("/")[0] for medium in raw.media if medium.thumbnail != medium.url}
-    titled = raw.title is not None and bool(raw.title.value.strip())
+    if shown and len(text) <= (SHORT_BESIDE_PICTURE if title else SHORT):
+        families |= {medium.type.partition("/")[0] for medium in shown}
     if "video" in families:
         return "video"
     if "audio" in families:
         return "audio"
-    if "image" in families and len(text) <= (SHORT_UNDER_TITLE if titled else SHORT):
+    if "image" in families and len(text) <= (SHORT_UNDER_TITLE if title else SHORT):
         return "photo"
-    return _BY_OBJECT.get(_last_word(raw.object_type)) or ("article" if titled else "note")
+    if raw.location is not None and _ARRIVAL.match(title or text):
+        return "checkin"
+    return _BY_OBJECT.get(_last_word(raw.object_type)) or ("article" if title else "note")
 
 
 def _last_word(name: str) -> str:

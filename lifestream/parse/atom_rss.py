@@ -6,13 +6,15 @@ huge. What is ill-formed raises `IllFormed` and is `illformed.py`'s business.
 
 import re
 from html import unescape
+from typing import Any
 
 from lxml import etree
 
 from lifestream.errors import ParseError
 from lifestream.parse import encodings
+from lifestream.parse.activity import about_of, last_word, object_type_of, place_of, with_the_posting
 from lifestream.parse.document import CONTENT_CHARS, HUBS, TAGS, TEXT_CHARS, TITLE_CHARS, Document, IllFormed
-from lifestream.parse.extensions import author_of, location_of, media_of
+from lifestream.parse.extensions import author_of, episode_of, location_of, media_of
 from lifestream.parse.names import (
     XML,
     Children,
@@ -25,7 +27,7 @@ from lifestream.parse.names import (
     name_of,
     text,
 )
-from lifestream.types import Author, Feed, RawEntry, Text, Tombstone
+from lifestream.types import Author, Cloud, Feed, Location, RawEntry, Text, Tombstone
 
 FEEDS = ("atom:feed", "feed", "rss", "rdf:RDF", "RDF", "channel")
 ENTRIES = ("atom:entry", "entry", "item")
@@ -90,8 +92,8 @@ def _feed(root: Element, found: Children, base: str, *, is_rss: bool, damaged: b
     entries: list[RawEntry] = []
     for element in _entry_elements(found):
         within = children(element)
-        entry = _entry(element, within, entry_base)
-        if _last_word(entry.verb) == "delete" and entry.id:  # OStatus: this entry asks for its own removal
+        entry = _entry(element, within, entry_base, site)
+        if last_word(entry.verb) == "delete" and entry.id:  # OStatus: this entry asks for its own removal
             tombstones.append(Tombstone(entry.id, entry.updated or entry.published))
         else:
             entries.append(entry)
@@ -106,6 +108,11 @@ def _feed(root: Element, found: Children, base: str, *, is_rss: bool, damaged: b
         entries=tuple(entries),
         tombstones=tuple(stone for stone in tombstones if stone.ref),
         damaged=damaged,
+        next_page=_older(links, base),
+        complete="fh:complete" in found,
+        cloud=_cloud(found),
+        moved_to=absolute(first_text(found, "itunes:new-feed-url", "newLocation"), base)[:TEXT_CHARS],
+        generator=first_text(found, "atom:generator", "generator")[:TEXT_CHARS],
     )
 
 
@@ -132,8 +139,10 @@ def _entry_elements(found: Children) -> list[Element]:
 # -- one entry --------------------------------------------------------------------------------
 
 
-def _entry(element: Element, found: Children, base: str) -> RawEntry:
+def _entry(element: Element, found: Children, base: str, site: str) -> RawEntry:
     base = base_of(element, base)
+    if "activity:object" in found:
+        found = with_the_posting(found)
     links = _links(found)
     content, summary = _content(found, base)
     return RawEntry(
@@ -150,12 +159,13 @@ def _entry(element: Element, found: Children, base: str) -> RawEntry:
         author=_author(found, base),
         tags=_tags(found),
         media=media_of(found, base),
-        location=location_of(found) if _has_place(found) else None,
+        location=_location(found) if _has_place(found) else None,
         verb=first_text(found, "activity:verb")[:TEXT_CHARS],
-        object_type=first_text(found, "activity:object-type")[:TEXT_CHARS],
+        object_type=object_type_of(found) if "activity:verb" in found or "activity:object-type" in found else "",
         in_reply_to=_in_reply_to(found),
-        language=(element.get(XML + "lang") or first_text(found, "dc:language"))[:40],
+        language=_language(element, found)[:40],
         base=base,
+        data=_data(found, base, site),
     )  # fmt: skip
 
 
@@ -297,6 +307,44 @@ def _has_place(found: Children) -> bool:
     return any(name.startswith(("georss:", "geo:")) for name in found)
 
 
+def _location(found: Children) -> Location | None:
+    at = location_of(found)
+    if at is None or at.name or "activity:object" not in found:
+        return at
+    return Location(at.lat, at.lon, place_of(found))
+
+
+def _language(element: Element, found: Children) -> str:
+    """Of the entry, else of its content, as Mastodon writes it."""
+    said = element.get(XML + "lang") or first_text(found, "dc:language")
+    return said or next((said for content in found.get("atom:content", ()) if (said := content.get(XML + "lang"))), "")
+
+
+def _data(found: Children, base: str, site: str) -> dict[str, Any]:
+    """What only some kinds of entries have."""
+    data = episode_of(found)
+    if "activity:object" in found and (about := about_of(found, base)):
+        data["about"] = about
+    if "flickr:date_taken" in found:
+        data["taken"] = first_text(found, "flickr:date_taken")[:100]
+    if ("atom:source" in found or "source" in found) and (source := _source(found, base, site)):
+        data["source"] = source
+    return data
+
+
+def _source(found: Children, base: str, site: str) -> dict[str, str]:
+    """The feed that an entry was taken from, where that is another than this one."""
+    for element in found.get("atom:source", ()):
+        within = children(element)
+        url = absolute(_alternate(_links(within)), base_of(element, base))
+        title = _plain_title(_title(within))
+        return {"title": title[:TEXT_CHARS], "url": url[:TEXT_CHARS]} if url and url != site else {}
+    for element in found.get("source", ()):
+        if url := absolute(element.get("url") or "", base):
+            return {"title": text(element).strip()[:TEXT_CHARS], "url": url[:TEXT_CHARS]}
+    return {}
+
+
 def _in_reply_to(found: Children) -> str:
     """RFC 4685: the page that is answered, else its id."""
     for element in found.get("thr:in-reply-to", ()):
@@ -313,9 +361,23 @@ def _hubs(links: list[tuple[str, str, str]], base: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(hub for hub in hubs if hub and len(hub) <= TEXT_CHARS))[:HUBS]
 
 
+def _older(links: list[tuple[str, str, str]], base: str) -> str:
+    """RFC 5005: the next page (section 3), else the archive before this document (section 4)."""
+    for wanted in ("next", "prev-archive"):
+        for rel, href, _ in links:
+            if rel == wanted and (address := absolute(href, base)):
+                return address[:TEXT_CHARS]
+    return ""
+
+
+def _cloud(found: Children) -> Cloud | None:
+    for element in found.get("cloud", ()):
+        domain, port = (element.get("domain") or "").strip(), (element.get("port") or "80").strip()
+        if domain and port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536:
+            path, protocol = element.get("path") or "/", element.get("protocol") or "http-post"
+            return Cloud(domain[:253], int(port), path.strip()[:TEXT_CHARS], protocol.strip().lower()[:40])
+    return None
+
+
 def _tombstone(element: Element) -> Tombstone:
     return Tombstone(element.get("ref") or "", (element.get("when") or "")[:100])
-
-
-def _last_word(verb: str) -> str:
-    return verb.rstrip("/").rpartition("/")[2].lower()

@@ -1,13 +1,14 @@
-"""What extensions hang on an entry: pictures and sounds (RSS enclosures, Atom links, Media RSS), places (GeoRSS, GML,
-W3C geo) and people (Atom persons, Dublin Core, Portable Contacts).
+"""What extensions hang on an entry: pictures and sounds (RSS enclosures, Atom links, Media RSS, iTunes), places
+(GeoRSS, GML, W3C geo) and people (Atom persons, Dublin Core, Portable Contacts).
 """
 
 import math
 import re
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from lifestream.parse.document import MEDIA, TEXT_CHARS
-from lifestream.parse.names import Children, Element, absolute, children, first_text, text
+from lifestream.parse.names import Children, Element, absolute, children, first_text, name_of, text
 from lifestream.types import Author, Location, Media
 
 _ATOM_MEDIA = "{http://purl.org/syndication/atommedia}"
@@ -20,7 +21,7 @@ _BY_ENDING = {
 _ENDING = re.compile(r"\.([A-Za-z0-9]{3,4})(?:[?#]|$)")
 _TYPE = re.compile(r"[a-z0-9.+-]{1,60}/[a-z0-9.+-]{1,80}")
 _MAIL_AND_NAME = re.compile(r"^\S+@\S+\s+\((.+)\)$|^(.+?)\s*<[^<>]*@[^<>]*>$", re.S)
-_AVATAR = re.compile(r"//[^/]*(?:gravatar\.com|avatars\.githubusercontent\.com)/", re.I)
+_AVATAR = re.compile(r"//[^/]*(?:gravatar\.com|avatars\d*\.githubusercontent\.com)/", re.I)
 SMALL = 64
 """A lone thumbnail narrower than this is somebody's face or a logo, no picture of the entry."""
 
@@ -91,12 +92,14 @@ def _media(
     if not address or len(address) > TEXT_CHARS or _AVATAR.search(address):
         return None
     kind = media_type(element.get("type") or "", element.get("medium") or "", address)
+    if kind == "application/x-bittorrent":  # a way to get the film, not the film
+        return None
     return Media(kind, address, pixels(width), pixels(height), (alt or "")[:TEXT_CHARS])
 
 
 def _thumbnail(found: Children, base: str) -> Media | None:
-    for element in found.get("media:thumbnail", ()):
-        address = absolute(element.get("url") or "", base)
+    for element in (*found.get("media:thumbnail", ()), *found.get("itunes:image", ())):
+        address = absolute(element.get("url") or element.get("href") or "", base)
         width, height = pixels(element.get("width")), pixels(element.get("height"))
         if address and len(address) <= TEXT_CHARS and (width is None or width > SMALL) and not _AVATAR.search(address):
             return Media("image", address, width, height, thumbnail=address)
@@ -129,23 +132,82 @@ def _unique(every: Iterable[Media | None]) -> list[Media]:
     return list(by_url.values())
 
 
+# -- episodes ---------------------------------------------------------------------------------
+
+
+def episode_of(found: Children) -> dict[str, Any]:
+    """How long it lasts, in seconds, and which episode of which season it is."""
+    data: dict[str, Any] = {}
+    if lasts := seconds(first_text(found, "itunes:duration") or _duration(found)):
+        data["duration"] = lasts
+    for name, element in (("season", "itunes:season"), ("episode", "itunes:episode")):
+        if element in found and (number := first_text(found, element)).isascii() and number.isdigit():
+            data[name] = int(number[:8])
+    return data
+
+
+def seconds(given: str) -> int | None:
+    """Seconds, or hours, minutes and seconds between colons, as podcasters write them."""
+    if not given:
+        return None
+    parts = given.strip().split(":")
+    try:
+        values = [float(part) for part in parts]
+    except ValueError:
+        return None
+    total = 0.0
+    for value in values[:3]:
+        total = total * 60 + value
+    return int(total) if 1 <= total < 10**7 and len(values) <= 3 and min(values) >= 0 else None
+
+
+def _duration(found: Children) -> str:
+    """As Media RSS has it."""
+    for content in found.get("media:content", ()):
+        if said := content.get("duration"):
+            return str(said)
+    return next((_duration(children(group)) for group in found.get("media:group", ())), "")
+
+
 # -- places -----------------------------------------------------------------------------------
 
 
 def location_of(found: Children) -> Location | None:
-    """The first place given: GeoRSS Simple, GeoRSS GML, W3C geo."""
+    """The first place given: GeoRSS Simple, GeoRSS GML, W3C geo. A line is where it begins, a box is its middle."""
     name = first_text(found, "georss:featurename", "georss:featureName")
     for point in found.get("georss:point", ()):
         if at := place(*_pair(text(point)), name):
             return at
     for where in found.get("georss:where", ()):
-        for position in where.iter("{http://www.opengis.net/gml}pos"):
-            if at := place(*_pair(text(position)), name):
+        if at := _gml(where, name):
+            return at
+    for shape in ("georss:line", "georss:box", "georss:polygon"):
+        for element in found.get(shape, ()):
+            if at := _middle(text(element), name, only_corners=shape == "georss:box"):
                 return at
     for around in (found, *(children(point) for point in found.get("geo:Point", ()))):
         if at := place(first_text(around, "geo:lat"), first_text(around, "geo:long", "geo:lon"), name):
             return at
     return None
+
+
+def _gml(where: Element, name: str) -> Location | None:
+    numbers = {
+        name_of(node.tag): text(node) for node in where.iter("{*}pos", "{*}posList", "{*}lowerCorner", "{*}upperCorner")
+    }
+    if corners := numbers.get("gml:lowerCorner"):
+        return _middle(f"{corners} {numbers.get('gml:upperCorner', corners)}", name, only_corners=True)
+    return place(*_pair(numbers.get("gml:pos") or numbers.get("gml:posList", "")), name)
+
+
+def _middle(given: str, name: str, *, only_corners: bool) -> Location | None:
+    """The middle of two corners, or the first of a row of points."""
+    numbers = given.replace(",", " ").split(None, 4)
+    first = place(*_pair(given), name)
+    second = place(numbers[2], numbers[3], name) if only_corners and len(numbers) >= 4 else None
+    if first is None or second is None:
+        return first
+    return Location((first.lat + second.lat) / 2, (first.lon + second.lon) / 2, name)
 
 
 def place(lat: object, lon: object, name: str = "") -> Location | None:
@@ -167,10 +229,12 @@ def _pair(given: str) -> tuple[str, str]:
 
 
 def author_of(found: Children, base: str) -> Author | None:
-    """The first author with a name or an address. Mail addresses are nobody's business and are left out."""
-    for element in (*found.get("atom:author", ()), *found.get("author", ())):
-        if (person := _person(element, base)) is not None:
-            return person
+    """Who wrote it; several are named together. Mail addresses are nobody's business and are left out."""
+    elements = found.get("atom:author") or found.get("author") or found.get("activity:actor") or ()
+    people = [person for element in elements if (person := _person(element, base)) is not None]
+    if people:
+        names = dict.fromkeys(person.name for person in people if person.name)
+        return Author(", ".join(names)[:TEXT_CHARS]) if len(names) > 1 else people[0]
     if creators := [name for element in found.get("dc:creator", ()) if (name := text(element).strip())]:
         return Author(", ".join(creators)[:TEXT_CHARS])
     name = _without_mail(first_text(found, "itunes:author", "managingEditor"))

@@ -38,6 +38,8 @@ _DECLARES = re.compile(r"xmlns:([A-Za-z_][\w.-]{0,40})\s{0,3}=")
 _ENDING = re.compile(r"</(?:[A-Za-z0-9_-]{1,30}:)?(feed|rss|RDF)\s{0,100}>")
 _ENTRY_ENDING = re.compile(r"</(?:[A-Za-z0-9_-]{1,30}:)?(?:entry|item)\s{0,100}>")
 _ENTRY = re.compile(r"<(?:[A-Za-z0-9_-]{1,30}:)?(?:entry|item)[\s>/]")
+_OBJECT = re.compile(r"<activity:object>[^<]*(?:<(?!/?activity:object>)[^<]*)*</activity:object>")
+_OBJECTS_DEEP = 3
 _XML_OWN = ("amp", "lt", "gt", "quot", "apos")
 
 
@@ -175,11 +177,20 @@ def _with_feedparser(text: str, url: str) -> Feed | None:
 
     try:
         found = feedparser.parse(
-            BytesIO(text.encode("utf-8", "replace")), sanitize_html=False, resolve_relative_uris=False
+            BytesIO(without_objects(text).encode("utf-8", "replace")),
+            sanitize_html=False,
+            resolve_relative_uris=False,
         )
         return _from_feedparser(found, url)
     except Exception:
         return None
+
+
+def without_objects(text: str) -> str:
+    """feedparser takes what is in an activity's object for the entry's own id, title and content."""
+    for _ in range(_OBJECTS_DEEP):
+        text = _OBJECT.sub("", text)
+    return text
 
 
 def _from_feedparser(found: Any, url: str) -> Feed | None:
@@ -196,6 +207,8 @@ def _from_feedparser(found: Any, url: str) -> Feed | None:
         language=str(about.get("language", ""))[:40],
         entries=tuple(_entry(each, url) for each in found.entries),
         damaged=True,
+        next_page=next((href for rel, href in links if rel == "next"), "")[:TEXT_CHARS],
+        generator=safe_text(str(about.get("generator", "")))[:TEXT_CHARS],
     )
 
 

@@ -66,6 +66,7 @@ def feed_of(found: object, url: str, *, damaged: bool = False) -> Feed:
         author=_author(found, url),
         entries=tuple(_entry(item, url) for item in _dicts(found.get("items")) if item),
         damaged=damaged,
+        next_page=absolute(_text(found.get("next_url")), url)[:TEXT_CHARS],
     )
 
 
@@ -111,7 +112,21 @@ def _entry(item: dict[str, Any], base: str) -> RawEntry:
         media=tuple(_media(item, base))[:MEDIA],
         language=_text(item.get("language"))[:40],
         base=base,
+        data=_data(item, base),
     )
+
+
+def _data(item: dict[str, Any], base: str) -> dict[str, Any]:
+    """How long the first attachment lasts, and what a link post points to."""
+    data: dict[str, Any] = {}
+    for attachment in _dicts(item.get("attachments")):
+        lasts = attachment.get("duration_in_seconds")
+        if isinstance(lasts, int | float) and 1 <= lasts < 10**7:
+            data.setdefault("duration", int(lasts))
+    target = absolute(_text(item.get("external_url")), base)[:TEXT_CHARS]
+    if target and _text(item.get("url")):
+        data["about"] = {"url": target}
+    return data
 
 
 def _content(item: dict[str, Any], base: str) -> Text | None:
@@ -123,18 +138,26 @@ def _content(item: dict[str, Any], base: str) -> Text | None:
 
 
 def _author(found: dict[str, Any], base: str) -> Author | None:
-    """`authors` of 1.1, `author` of 1.0."""
-    for person in (*_dicts(found.get("authors")), *_dicts([found.get("author")])):
-        name, url = _text(person.get("name")).strip(), absolute(_text(person.get("url")), base)
-        if name or url:
-            photo = absolute(_text(person.get("avatar")), base)
-            return Author(name[:TEXT_CHARS], url[:TEXT_CHARS], photo[:TEXT_CHARS])
-    return None
+    """`authors` of 1.1, `author` of 1.0; several are named together."""
+    people = [
+        person
+        for given in (*_dicts(found.get("authors")), *_dicts([found.get("author")]))
+        if (person := _person(given, base)) is not None
+    ]
+    names = dict.fromkeys(person.name for person in people if person.name)
+    return Author(", ".join(names)[:TEXT_CHARS]) if len(names) > 1 else next(iter(people), None)
+
+
+def _person(given: dict[str, Any], base: str) -> Author | None:
+    name, url = _text(given.get("name")).strip(), absolute(_text(given.get("url")), base)
+    photo = absolute(_text(given.get("avatar")), base)
+    return Author(name[:TEXT_CHARS], url[:TEXT_CHARS], photo[:TEXT_CHARS]) if name or url else None
 
 
 def _media(item: dict[str, Any], base: str) -> Iterator[Media]:
     seen: set[str] = set()
-    if picture := absolute(_text(item.get("image")), base):
+    picture = absolute(_text(item.get("image")), base)
+    if picture and "/favicon" not in picture:  # the site's own face
         seen.add(picture)
         yield Media(media_type("", "image", picture), picture[:TEXT_CHARS])
     for attachment in _dicts(item.get("attachments")):

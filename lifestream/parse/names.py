@@ -38,6 +38,7 @@ _NAMESPACES = {
     "http://www.georss.org/georss": "georss:",
     "http://www.georss.org/georss/": "georss:",
     "http://www.opengis.net/gml": "gml:",
+    "http://www.opengis.net/gml/3.2": "gml:",
     "http://www.w3.org/2003/01/geo/wgs84_pos#": "geo:",
     "http://activitystrea.ms/spec/1.0/": "activity:",
     "http://activitystrea.ms/schema/1.0/": "activity:",
@@ -50,6 +51,9 @@ _NAMESPACES = {
     "http://purl.oclc.org/net/rss_2.0/enc#": "enc:",
     "http://www.w3.org/xml/1998/namespace": "xml:",
     "http://webns.net/mvcb/": "admin:",
+    "http://purl.org/syndication/history/1.0": "fh:",
+    "urn:flickr:user": "flickr:",
+    "urn:flickr:": "flickr:",
 }
 XML = "{http://www.w3.org/XML/1998/namespace}"
 _HTTP = re.compile(r"https?://[^/]", re.I)

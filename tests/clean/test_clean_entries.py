@@ -169,6 +169,64 @@ def test_a_date_of_publication_is_kept_whatever_it_is_and_none_is_made_up() -> N
     assert cleaned(RawEntry(id="1", published="2099-01-01")).published == datetime(2099, 1, 1, tzinfo=UTC)
 
 
+def test_the_year_one_is_no_date() -> None:
+    zero = "0001-01-01T00:00:00Z"
+    assert identified(RawEntry(id="1", published=zero))[0].published is None
+    assert identified(RawEntry(id="1", updated=zero))[0].published is None
+    assert identified(RawEntry(id="1", published=zero, updated="2026-01-05"))[0].published == datetime(
+        2026, 1, 5, tzinfo=UTC
+    )
+
+
+def test_each_listen_of_a_song_is_another_entry() -> None:
+    page = "https://libre.example/artist/Bea/track/Shed"
+    one = RawEntry(id=page, link=page, published="2026-01-05T10:00:00Z")
+    (first,), (second,) = identified(one), identified(replace(one, published="2026-01-05T10:04:00Z"))
+    assert first.identity != second.identity
+    assert identified(one)[0].identity == first.identity
+
+
+def test_what_a_stranger_says_in_data_is_made_safe() -> None:
+    bad = {"about": {"url": "javascript:alert(1)", "title": "x" * 9999, "deep": {"a": {"b": {"c": {"deepest": 1}}}}}}
+    data = cleaned(RawEntry(id="1", data={**bad, "note_html": "<script>1</script>ok", "object": object()})).data
+    assert data["about"]["url"] == ""
+    assert len(data["about"]["title"]) == 4096
+    assert data["note_html"] == "ok"
+    assert "object" not in data and "deepest" not in str(data)
+
+
+@pytest.mark.parametrize(
+    ("title", "kept"),
+    [
+        ("New note by ada", None),
+        ("New York", "New York"),
+        ("Favorite", None),
+        ("Warp and weft", None),
+        ("A loom", "A loom"),
+        ("Warp and...", None),
+    ],
+)
+def test_a_title_that_no_person_wrote_is_none(title: str, kept: str | None) -> None:
+    raw = RawEntry(id="1", title=Text(title), content=Text("Warp and weft"), object_type=SCHEMA + "note")
+    assert cleaned(raw).title == kept
+    assert cleaned(replace(raw, object_type="", content=Text("Else"))).title == title
+    assert cleaned(replace(raw, object_type=SCHEMA + "article", content=Text("Else"))).title == title
+
+
+def test_a_picture_in_two_sizes_is_one() -> None:
+    content = Text('<img src="/1.jpg?w=450" alt="One">', html=True)
+    (medium,) = cleaned(
+        RawEntry(id="1", content=content, media=(Media("image/jpeg", "https://b.example/1.jpg"),))
+    ).media
+    assert medium == Media(
+        "image/jpeg", "https://b.example/1.jpg", alt="One", thumbnail="https://b.example/1.jpg?w=450"
+    )
+
+
+def test_a_plain_summary_made_of_html_is_read_as_meant() -> None:
+    assert cleaned(RawEntry(id="1", summary=Text("a&nbsp;&amp; b"))).summary == "a & b"
+
+
 def test_an_update_in_the_future_does_not_shut_out_later_ones() -> None:
     assert cleaned(RawEntry(id="1", updated="2099-01-01")).updated is None
     assert cleaned(RawEntry(id="1", updated="2026-01-05")).updated == datetime(2026, 1, 5, tzinfo=UTC)
@@ -211,6 +269,13 @@ SCHEMA = "http://activitystrea.ms/schema/1.0/"
         ("code", RawEntry(id="1", title=Text("t"), link="https://git.example/o/x/commit/0123456789abcdef")),
         ("code", RawEntry(id="1", title=Text("t"), link="https://gitlab.example/o/x/-/compare/a...b")),
         ("code", RawEntry(id="1", title=Text("t"), link="https://git.example/?p=life.git;a=commitdiff;h=abc")),
+        ("checkin", RawEntry(id="1", title=Text("@ Pier"), location=Location(1, 2))),
+        ("article", RawEntry(id="1", title=Text("Pier"), location=Location(1, 2))),
+        ("photo", RawEntry(id="1", title=Text("@ Pier"), location=Location(1, 2), media=(PHOTO,))),
+        ("photo", RawEntry(id="1", content=Text('<img src="/1.jpg" alt="One">', html=True))),
+        ("video", RawEntry(id="1", content=Text('<video src="/1.webm"></video>', html=True))),
+        ("follow", RawEntry(id="1", verb=SCHEMA + "join")),
+        ("event", RawEntry(id="1", verb=SCHEMA + "rsvp-no")),
         ("code", RawEntry(id="tag:github.com,2008:PushEvent/1")),
         ("like", RawEntry(id="tag:github.com,2008:WatchEvent/1")),
         ("release", RawEntry(id="1", title=Text("t"), link="https://github.com/o/x/releases/tag/v1")),

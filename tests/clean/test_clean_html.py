@@ -13,7 +13,8 @@ from lifestream.clean.html import TAGS, clean_html, clean_with_pictures, summary
 from lifestream.parse import parse
 from lifestream.types import Media
 
-BASE = "https://b.example/posts/1"
+SITE = "https://b.example"
+BASE = f"{SITE}/posts/1"
 REL = 'rel="noopener noreferrer nofollow ugc"'
 HOSTILE = Path(__file__).parent.parent / "parse" / "data" / "hostile"
 
@@ -56,6 +57,46 @@ def test_a_picture_in_a_link_is_its_text() -> None:
     assert (
         clean_html('<a href="/x"><img src="y.jpg" alt="Y"></a>', BASE) == f'<a href="https://b.example/x" {REL}>Y</a>'
     )
+
+
+def test_a_picture_that_links_to_a_larger_one_is_its_thumbnail() -> None:
+    _, pictures = clean_with_pictures('<a href="/big.jpg"><img src="/small.jpg" alt="One" width=10 height=5></a>', BASE)
+    assert pictures == (Media("image", f"{SITE}/big.jpg", alt="One", thumbnail=f"{SITE}/small.jpg"),)
+
+
+def test_letters_and_furniture_are_no_pictures() -> None:
+    letter = '<img src="https://s.w.org/images/core/emoji/1/72x72/1f642.png" alt="☺">'
+    button = (
+        '<img src="http://feeds.feedburner.com/~ff/x?d=1"><img src="https://secure.gravatar.com/avatar/1" alt="@ada">'
+    )
+    assert clean_with_pictures(f"a{letter}{button}", BASE) == ("a☺", ())
+
+
+@pytest.mark.parametrize(
+    ("markup", "kind", "url", "poster"),
+    [
+        ('<video poster="/p.jpg" src="/f.webm">no</video>', "video", f"{SITE}/f.webm", f"{SITE}/p.jpg"),
+        ("<audio controls><source src=/s.ogg></audio>", "audio", f"{SITE}/s.ogg", ""),
+        (
+            '<iframe src="//www.youtube.com/embed/abcdef"></iframe>',
+            "video",
+            "https://www.youtube.com/watch?v=abcdef",
+            "",
+        ),
+        ('<iframe src="https://player.vimeo.com/video/12"></iframe>', "video", "https://vimeo.com/12", ""),
+    ],
+)
+def test_a_player_becomes_a_link_to_what_it_plays(markup: str, kind: str, url: str, poster: str) -> None:
+    cleaned, media = clean_with_pictures(markup, BASE)
+    assert media == (Media(kind, url, thumbnail=poster),)
+    assert f'<a href="{url}" {REL}>{kind.capitalize()}</a>' in cleaned
+
+
+@pytest.mark.parametrize(
+    "markup", ['<iframe src="https://evil.example/"></iframe>', '<video src="javascript:1"></video>']
+)
+def test_what_plays_nothing_we_know_is_gone(markup: str) -> None:
+    assert clean_with_pictures(markup, BASE) == ("", ())
 
 
 def test_a_counter_is_no_picture() -> None:

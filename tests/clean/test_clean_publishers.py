@@ -1,0 +1,105 @@
+"""What each family of publishers means. Each document in data/ comes out as its .expected.json says, entry by entry: a
+family that is added brings samples, not test code.
+"""
+
+import json
+import time
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lifestream.clean.entries import clean, identify
+from lifestream.clean.publishers import families
+from lifestream.parse import parse
+from lifestream.types import Entry, Feed, RawEntry, Text
+
+DATA = Path(__file__).parent / "data"
+SAMPLES = sorted(path for path in DATA.iterdir() if ".expected" not in path.name)
+URL = "https://github.com/ada.atom"
+NOW = datetime(2026, 1, 6, tzinfo=UTC)
+DATED = {"published", "updated", "summary", "language"}
+"""Said elsewhere in these tests, and the same for everybody."""
+
+
+def entries(sample: Path) -> list[Entry]:
+    feed = parse(sample.read_bytes(), "", URL)
+    return [clean(item, feed, URL, None, NOW) for item in identify(feed, URL)]
+
+
+def said(value: Any) -> Any:
+    """Without what is empty, so that an expectation names only what is there."""
+    if isinstance(value, dict):
+        return {name: said(inner) for name, inner in value.items() if inner not in ("", None, (), [], {})}
+    return [said(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def expectation(sample: Path) -> Path:
+    return sample.with_name(f"{sample.name}.expected.json")
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.name)
+def test_an_entry_is_what_its_publisher_means(sample: Path) -> None:
+    found = [{name: value for name, value in said(asdict(one)).items() if name not in DATED} for one in entries(sample)]
+    assert found == json.loads(expectation(sample).read_text("utf-8"))
+
+
+def test_every_family_has_a_sample() -> None:
+    told = set()
+    for sample in SAMPLES:
+        feed = parse(sample.read_bytes(), "", URL)
+        for item in identify(feed, URL):
+            raw, url = item.raw, clean(item, feed, URL, None, NOW).url or item.raw.link
+            told |= {family.__name__ for family in families() if family.wrote(raw, url, feed)}
+    assert told == {family.__name__ for family in families()}
+
+
+@pytest.mark.parametrize("name", ["github-activity.atom", "gnufm.rss", "social.atom", "youtube.atom"])
+def test_the_owners_word_does_not_outweigh_what_is_known(name: str) -> None:
+    feed = parse((DATA / name).read_bytes(), "", URL)
+    for item in identify(feed, URL):
+        plain, wished = clean(item, feed, URL, None, NOW), clean(item, feed, URL, "checkin", NOW)
+        assert wished.kind == ("checkin" if plain.kind in ("article", "note") else plain.kind)
+
+
+@pytest.mark.parametrize(
+    ("given", "markup"),
+    [
+        (
+            RawEntry(id="https://lb.example/syndication-feed/user/a/listens/1"),
+            '<a href="mailto:a@b.example">S</a> by B',
+        ),
+        (RawEntry(id="t3_1", link="https://r.example/1"), '<a href="mailto:a@b.example">[link]</a>'),
+        (RawEntry(id="1", link="https://m.example/u/a/m/b/"), '<a href="mailto:a/mgoblin_media/b.mp4">b</a>'),
+        (RawEntry(id="1: https://g.example/a/b"), '<a href="mailto:a@b.example/commit/abc">abc</a>'),
+    ],
+)
+def test_only_web_addresses_are_taken_from_markup(given: RawEntry, markup: str) -> None:
+    feed = Feed("atom", entries=(replace(given, content=Text(markup, html=True)),))
+    entry = clean(identify(feed, URL)[0], feed, URL, None, NOW)
+    assert "mailto:" not in str((entry.url, entry.media, entry.data))
+
+
+def test_markup_that_was_cut_is_whole_again() -> None:
+    markup = '<div><blockquote>Which?\n submitted by <a href="https://r.example/user/a">/u/a</a></blockquote></div>'
+    feed = Feed("atom", entries=(RawEntry(id="t3_1", content=Text(markup, html=True)),))
+    assert clean(identify(feed, URL)[0], feed, URL, None, NOW).content_html == (
+        "<div><blockquote>Which?\n </blockquote></div>"
+    )
+
+
+@pytest.mark.parametrize(
+    "markup",
+    ["<video " + "src=x " * 150_000, "<p>" + " " * 500_000 + "submitted", "<blockquote>" * 200 + "<p>" * 20_000,
+     '<a href="/commit/a">' * 40_000],
+    ids=["video", "spaces", "blockquotes", "commits"],
+)  # fmt: skip
+def test_no_family_takes_long_over_monstrous_markup(markup: str) -> None:
+    ids = ("t3_1", "tag:github.com,2008:IssuesEvent/1", "1: https://g.example/a/b", "tag:flickr.com,2005:/photo/1")
+    for given in ids:
+        feed = Feed("atom", entries=(RawEntry(id=given, content=Text(markup, html=True), title=Text("t")),))
+        started = time.process_time()
+        clean(identify(feed, URL)[0], feed, URL, None, NOW)
+        assert time.process_time() - started < 2
