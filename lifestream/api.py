@@ -2,21 +2,25 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import orjson
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.routing import APIRoute
 
-from lifestream import __version__
+from lifestream import __version__, backfill, discover, index
 from lifestream.access import Caller, caller_of, wanted_of
+from lifestream.clean.dates import ordered_at
 from lifestream.protocol.live import parse_position
 from lifestream.publish.encode import Encoder
 from lifestream.receive.bodies import read_body
+from lifestream.render import Renderer
 from lifestream.site import Site
 from lifestream.store import bells, changes, entries, gate, sources
-from lifestream.types import Entry, Filter
+from lifestream.types import Entry, Filter, SourceName, Stored
 from lifestream.write import (
+    AddressIn,
     EntryIn,
     NewEntry,
     NewSource,
@@ -24,7 +28,9 @@ from lifestream.write import (
     add_source,
     do_to_source,
     made_from,
+    moment,
     source_json,
+    typed_address,
     write_entry,
 )
 
@@ -55,6 +61,11 @@ def site_of(request: Request) -> Site:
     return site
 
 
+def renderer_of(request: Request) -> Renderer:
+    renderer: Renderer = request.app.state.renderer
+    return renderer
+
+
 def encoder_of(request: Request) -> Encoder:
     encoder: Encoder = request.app.state.encoder
     return encoder
@@ -77,6 +88,7 @@ def may(what: str) -> Any:
 
 
 SiteOf = Annotated[Site, Depends(site_of)]
+RendererOf = Annotated[Renderer, Depends(renderer_of)]
 EncoderOf = Annotated[Encoder, Depends(encoder_of)]
 CallerOf = Annotated[Caller, Depends(caller)]
 
@@ -103,6 +115,8 @@ async def list_entries(
     wanted = wanted_of(request.query_params)
     if after is not None:
         return await _changes(site, encoder, caller, wanted, parse_position(after) or 0, limit)
+    if wanted.q:
+        await index.before_search(site)
     async with site.store.read(long=wanted.searches) as db:
         seq = await changes.head(db)
         found, more = await entries.page(db, audience=caller.audience, wanted=wanted, before=before, limit=limit)
@@ -209,9 +223,30 @@ async def delete_source(slug: str, site: SiteOf) -> None:
         await sources.remove(db, await sources.get(db, slug, audience="owner"), site.now())
 
 
+@router.post("/sources/{slug}/backfill", status_code=202, dependencies=[may("owner")])
+async def post_backfill(slug: str, site: SiteOf) -> Response:
+    """Has the source's history fetched, in the background; where an earlier walk was interrupted, it goes on."""
+    asked = await backfill.begin(site, slug)
+    return _json(backfill.backfill_json(asked), 202, {"Location": f"/api/sources/{slug}/backfill"})
+
+
+@router.get("/sources/{slug}/backfill", dependencies=[may("owner")])
+async def get_backfill(slug: str, site: SiteOf) -> Response:
+    """How far the walk through the source's history is, or was."""
+    return _json(backfill.backfill_json(await backfill.stand(site, slug)))
+
+
 @router.post("/sources/{slug}/{action}", dependencies=[may("owner")])
 async def act_on_source(slug: str, action: Literal["refresh", "pause", "resume"], site: SiteOf) -> Response:
     return _json(source_json(await do_to_source(site, slug, action)))
+
+
+@router.post("/discover", dependencies=[may("owner")])
+async def post_discover(asked: AddressIn, site: SiteOf, renderer: RendererOf) -> Response:
+    """The feeds at an address, best first, each with its newest entries as they would look. Nothing is stored."""
+    listing = await discover.feeds_at(site, typed_address(asked.url))
+    found = [_found_feed(one, renderer, site.now()) for one in listing.feeds]
+    return _json({"feeds": found, "tried": listing.tried})
 
 
 @router.get("/version")
@@ -220,6 +255,33 @@ async def version() -> dict[str, str]:
 
 
 # -- the parts of it --------------------------------------------------------------------------
+
+
+def _found_feed(found: discover.FoundFeed, renderer: Renderer, now: datetime) -> dict[str, Any]:
+    source = SourceName(slug="", title=found.title, url=found.url)
+    return {
+        "url": found.url,
+        "title": found.title,
+        "kind": found.kind,
+        "format": found.format,
+        "hub": found.hub,
+        "pushed": found.pushed,
+        "count": found.count,
+        "followed": found.followed,
+        "entries": [
+            {
+                "title": entry.title,
+                "url": entry.url,
+                "published": moment(entry.published),
+                "kind": entry.kind,
+                "summary": entry.summary,
+                "html": renderer.entry_card(
+                    Stored("", 0, 0, source, entry, received=now, ordered_at=ordered_at(entry.published, now))
+                ),
+            }
+            for entry in found.entries
+        ],
+    }
 
 
 def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -21,11 +21,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from lifestream import subscribe
 from lifestream.clean.entries import Identified, clean, clean_all, identify, tombstone_identities
 from lifestream.client import Client
-from lifestream.decide import Decision, Insert, Update, decide_document
+from lifestream.decide import Decision, Insert, Update, absences, decide_document, without_old_versions
 from lifestream.errors import BadStatus, Conflict, FetchError, LifestreamError, ParseError
 from lifestream.fetch import Document, Unchanged, Validators, fetch
 from lifestream.log import bound, get_logger
 from lifestream.parse.worker import in_worker, parse_document
+from lifestream.protocol import silence
+from lifestream.protocol.addresses import check_url
 from lifestream.protocol.caching import next_poll_at
 from lifestream.protocol.hub import address_key
 from lifestream.protocol.links import Advertised, Discovery, Page, advertised, discover, parse_link_header
@@ -41,6 +43,9 @@ log = get_logger(__name__)
 MANY, LONG = 20, 64 * 1024
 """A document with more entries or characters than this is cleaned elsewhere, before the writer is taken."""
 CLEAN_WITHIN = 60.0
+SETTLED = timedelta(hours=1)
+"""So long after its push an entry may be missing from a complete document, which some cache keeps."""
+GONE = 410
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,7 @@ class Looked:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A document of a source, ready to be decided on."""
+    """A document of a source, ready to be decided on. `whole`: as its publisher has it; a hub may push a part of it."""
 
     source: Source
     feed: Feed
@@ -64,6 +69,7 @@ class Arrival:
     quiet: bool
     items: Sequence[Identified]
     tombstones: Mapping[str, datetime | None]
+    whole: bool = False
     cleaned: dict[str, Entry] = field(default_factory=dict)
     """What was cleaned so far, by identity."""
 
@@ -81,16 +87,20 @@ async def look(site: Site, feed: DueFeed, source: Source | None) -> bool:
     with bound(source=source.slug if source else feed.url, via=feed.via):
         try:
             seen = await (_read(client, feed) if feed.discovered else _discover(client, feed))
-            return await (_take_in(site, feed, source, seen) if seen else _same(site, feed, source))
+            if isinstance(seen, Unchanged):
+                return await _same(site, feed, source, seen)
+            return await _take_in(site, feed, source, seen)
         except LifestreamError as error:
             return await _failed(site, feed, source, error)
 
 
-async def _read(client: Client, feed: DueFeed) -> Looked | None:
-    """The feed's document; None when it is the one we know."""
+async def _read(client: Client, feed: DueFeed) -> Looked | Unchanged:
+    """The feed's document, unless it is the one we know."""
     document = await fetch(client, feed.url, Validators(feed.etag, feed.last_modified))
-    if isinstance(document, Unchanged) or _digest(document.body) == feed.body_digest:
-        return None
+    if isinstance(document, Unchanged):
+        return document
+    if _digest(document.body) == feed.body_digest:
+        return Unchanged(document.url, document.validators, document.cache_control, document.permanent_url)
     parsed = await parse_document(document.body, document.media_type, document.url)
     return Looked(feed.url, document, parsed, _advertised(document, parsed))
 
@@ -113,7 +123,9 @@ async def _discover(client: Client, feed: DueFeed) -> Looked:
                 url = conversation.send(page)
     except StopIteration as end:
         found: Discovery = end.value
-    return Looked(found.feed_url, documents[found.asked], found.feed, found.advertised)
+    document = documents[found.asked]
+    # Where it was sent for now only, it need not be next time (RFC 9110, 15.4.3 and 15.4.8).
+    return Looked(document.permanent_url or check_url(found.asked), document, found.feed, found.advertised)
 
 
 async def _page(document: Document) -> Page:
@@ -129,18 +141,25 @@ async def _take_in(site: Site, feed: DueFeed, source: Source | None, seen: Looke
     via: Via = _via(feed.via) if feed.has_document else "backfill"
     arrival = None
     if source:
-        arrival = _arrival(source, seen.feed, seen.document.url, via, quiet=not feed.has_document)
+        arrival = _arrival(source, seen.feed, seen.document.url, via, quiet=not feed.has_document, whole=True)
         await _clean_ahead(site, arrival, now)
     done = entries.Recorded()
     async with site.store.begin() as db:
-        pushed = False
+        pushed, missed = False, 0
         source = await _as_it_is(db, feed, source)
         itself = await _told_apart(site, db, feed, seen)
         if source and arrival:
             done = await _record(db, [arrival], now)
-            pushed = await subscribe.settle(site, db, source, feed.id, seen.url, seen.advertised, now)
-            await sources.counted(db, source, done, now, **_in_order(source, seen.feed, feed.via, pushed))
-        poll = _next_poll(site, feed, source, now, found=done.any, cache_control=seen.document.cache_control)
+            pushed = await subscribe.settle(site, db, source, feed.id, seen.url, seen.advertised, seen.feed.cloud, now)
+            missed = done.new if _push_should_have_told(feed, source) else 0
+            if missed:
+                source = await _missed(db, feed, source, missed, now)
+            moved, trouble = await _moved(site, db, feed, source, seen.document.permanent_url)
+            source = await _keep_books(db, feed, source, done, seen.feed, pushed, trouble, now)
+            itself |= moved
+        poll = _next_poll(
+            site, feed, source, now, found=done.any, cache_control=seen.document.cache_control, missed=bool(missed)
+        )
         again = await feeds.finish(db, feed, now, found=True, **poll, **_seen_columns(feed, seen, now), **itself)
         relayed = feed.has_document and await _relay(db, source, seen, itself, now)
     _ring(site, log=done.any, subscriptions=pushed or bool(source and source.hub_url), hub=relayed)
@@ -148,14 +167,22 @@ async def _take_in(site: Site, feed: DueFeed, source: Source | None, seen: Looke
     return again
 
 
-async def _same(site: Site, feed: DueFeed, source: Source | None) -> bool:
+async def _same(site: Site, feed: DueFeed, source: Source | None, seen: Unchanged) -> bool:
     now = site.now()
-    poll = _next_poll(site, feed, source, now, found=False)
     async with site.store.begin(durable=False) as db:
         source = await _as_it_is(db, feed, source)
-        again = await feeds.finish(db, feed, now, found=False, **poll, failures=0, fetched_at=now)
+        columns: dict[str, Any] = {
+            "etag": seen.validators.etag,
+            "last_modified": seen.validators.last_modified,
+            "failures": 0,
+            "fetched_at": now,
+        }
         if source:
-            await sources.change(db, source, **_in_order(source, None, feed.via, False))
+            moved, trouble = await _moved(site, db, feed, source, seen.permanent_url)
+            source = await _keep_books(db, feed, source, entries.Recorded(), None, False, trouble, now)
+            columns |= moved
+        poll = _next_poll(site, feed, source, now, found=False, cache_control=seen.cache_control)
+        again = await feeds.finish(db, feed, now, found=False, **poll, **columns)
     log.info("looked", status="same")
     return again
 
@@ -165,6 +192,8 @@ async def _failed(site: Site, feed: DueFeed, source: Source | None, error: Lifes
     failures = feed.failures + 1
     retry_after = error.retry_after if isinstance(error, BadStatus) else None
     poll = _next_poll(site, feed, source, now, found=False, retry_after=retry_after, failures=failures)
+    if isinstance(error, BadStatus) and error.status == GONE:
+        poll = {"poll_at": None}  # it is asked again when somebody says that it is back
     async with site.store.begin() as db:
         source = await _as_it_is(db, feed, source)
         again = await feeds.finish(db, feed, now, found=False, **poll, failures=failures, fetched_at=now)
@@ -187,13 +216,75 @@ async def _told_apart(site: Site, db: AsyncConnection, feed: DueFeed, seen: Look
     """
     ours = address_key(site.config.base_url + "/")
     url_key, self_key = address_key(seen.url), address_key(seen.advertised.self_url or seen.url)
-    others = await feeds.others(db, feed.id, {url_key, self_key})
-    if others.get(url_key):
-        raise Conflict(f"{seen.url} is followed already, as the source “{others[url_key]}”.")
+    found_at = url_key if feed.discovered else address_key(seen.document.url)
+    others = await feeds.others(db, feed.id, {url_key, self_key, found_at})
+    if slug := others.get(url_key) or others.get(found_at):
+        raise Conflict(f"{seen.url} is followed already, as the source “{slug}”.")
     known: dict[str, Any] = {"self_key": "" if self_key in others or self_key.startswith(ours) else self_key}
     if not feed.discovered:
         known |= {"url": seen.url} | ({} if url_key in others else {"url_key": url_key})
     return known
+
+
+async def _moved(
+    site: Site, db: AsyncConnection, feed: DueFeed, source: Source, permanent_url: str | None
+) -> tuple[dict[str, Any], str]:
+    """The feed's columns where it has moved for good (RFC 9110, 15.4.2 and 15.4.9), and what is wrong with that.
+
+    Only what is said twice in a row is believed: a captive portal or a slip in a server's settings says 301, too.
+    """
+    if not feed.discovered or not permanent_url:
+        return {"moved_to": None}, ""
+    if permanent_url != feed.moved_to:
+        return {"moved_to": permanent_url}, ""
+    key = address_key(permanent_url)
+    others = await feeds.others(db, feed.id, {key})
+    if others.get(key):
+        return {}, (
+            f"{feed.url} has moved for good to {permanent_url}, which is followed already, "
+            f"as the source “{others[key]}”: remove one of the two."
+        )
+    if key in others or key.startswith(address_key(site.config.base_url + "/")):
+        return {}, ""
+    log.info("moved", source=source.slug, to=permanent_url)
+    return {"url": permanent_url, "url_key": key, "moved_to": None}, ""
+
+
+def _push_should_have_told(feed: DueFeed, source: Source) -> bool:
+    """Whether what this look found is what push missed: it came about since the last look, and so in push's time."""
+    if feed.via != "poll" or source.delivery not in (*subscribe.PUSHED, "hub"):
+        return False
+    since = source.pushed_since
+    return since is not None and feed.fetched_at is not None and feed.fetched_at >= since
+
+
+async def _missed(db: AsyncConnection, feed: DueFeed, source: Source, count: int, now: datetime) -> Source:
+    """Counts what push missed, and asks a hub that fell silent anew."""
+    source = await sources.missed(db, source, count, now)
+    if source.delivery in subscribe.PUSHED and silence.asks_anew(source.missed_looks):
+        await subscribe.ask_anew(db, feed.id, now)
+    return source
+
+
+async def _keep_books(
+    db: AsyncConnection,
+    feed: DueFeed,
+    source: Source,
+    done: entries.Recorded,
+    document: Feed | None,
+    hub_asked: bool,
+    trouble: str,
+    now: datetime,
+) -> Source:
+    """Keeps the source's books after a look that went well; returns it as it is now."""
+    if feed.via == "ping" and source.delivery == "polling":
+        await sources.pushed_by(db, source, "hub", now)
+        source = replace(source, delivery="hub")
+    told = feed.via == "push" or (feed.via == "ping" and source.delivery == "hub")
+    if told:
+        source = replace(source, missed_looks=0)
+    await sources.counted(db, source, done, now, told=told, **_in_order(source, document, hub_asked, trouble))
+    return source
 
 
 def _seen_columns(feed: DueFeed, seen: Looked, now: datetime) -> dict[str, Any]:
@@ -211,18 +302,22 @@ def _seen_columns(feed: DueFeed, seen: Looked, now: datetime) -> dict[str, Any]:
     return columns
 
 
-def _in_order(source: Source, feed: Feed | None, via: str, hub_asked: bool) -> dict[str, Any]:
-    """The source's columns after a look that went well."""
-    values: dict[str, Any] = {} if source.state == "denied" else {"last_error": ""}
+def _in_order(source: Source, feed: Feed | None, hub_asked: bool, trouble: str) -> dict[str, Any]:
+    """The source's columns after a look that went well. `trouble` is what the owner should know all the same."""
+    values: dict[str, Any] = {} if source.state == "denied" else {"last_error": trouble or _silence_of(source)}
     if source.state == "failing" or (source.state == "pending" and not hub_asked and feed):
         values["state"] = "active"
-    if via == "ping" and source.delivery == "polling":
-        values["delivery"] = "hub"
     if feed:
         values["site_url"] = feed.site_url
         if feed.title:
             values["feed_title"] = feed.title[:200]
     return values
+
+
+def _silence_of(source: Source) -> str:
+    if source.delivery not in subscribe.PUSHED or not silence.is_silent(source.missed_looks):
+        return ""
+    return silence.sentence(source.hub_url or "", source.last_push or source.pushed_since)
 
 
 def _next_poll(
@@ -235,21 +330,26 @@ def _next_poll(
     cache_control: str = "",
     retry_after: float | None = None,
     failures: int = 0,
+    missed: bool = False,
 ) -> dict[str, Any]:
-    """When to look again although nobody says so. A source that is pushed is polled as rarely as the settings allow."""
+    """When to look again although nobody says so.
+
+    A source that is pushed is polled as rarely as the settings allow, until a poll finds what push `missed`: then as
+    if nobody pushed it, from the shortest interval on, until the next push.
+    """
     if source is None:  # a stranger's topic at our hub: looked at when pinged
         return {"poll_at": None}
     config = site.config
-    pushed = source.delivery == "websub"
+    rarely = source.delivery in subscribe.PUSHED and not source.missed_looks and not failures
     poll_at, interval = next_poll_at(
         now,
-        interval=timedelta(seconds=feed.interval or config.poll_min),
+        interval=timedelta(seconds=config.poll_min if missed else feed.interval or config.poll_min),
         found=found,
         cache_control=cache_control,
         retry_after=retry_after,
         failures=failures,
         jitter=random(),
-        minimum=timedelta(seconds=config.poll_max if pushed else config.poll_min),
+        minimum=timedelta(seconds=config.poll_max if rarely else config.poll_min),
         maximum=timedelta(seconds=config.poll_max),
     )
     return {"poll_at": poll_at, "interval": int(interval.total_seconds())}
@@ -307,7 +407,9 @@ async def _record_batch(
     async with site.store.begin() as db:
         for together in waves(arrivals):
             done = await _record(db, together, now)
-            await sources.counted(db, together[0].source, done, now, last_push=now)
+            source = together[0].source
+            spoken = {"last_error": ""} if _silence_of(source) else {}  # the hub that was silent speaks again
+            await sources.counted(db, source, done, now, told=True, **spoken)
             total = total + done
         pushed = {arrival.source.feed_id for arrival in arrivals if arrival.source.feed_id}
         relayed = await subscribers.feeds_with_subscribers(db, list(pushed), now)
@@ -339,11 +441,28 @@ def waves(arrivals: Iterable[Arrival]) -> list[list[Arrival]]:
     return found
 
 
+# -- a page of a source's history -------------------------------------------------------------
+
+
+async def history(site: Site, source: Source, feed: Feed, url: str, now: datetime) -> Arrival:
+    """Older entries of a source, which come in quietly; to be given to `record_history` in a transaction."""
+    arrival = _arrival(source, feed, url, "backfill", quiet=True)
+    await _clean_ahead(site, arrival, now)
+    return arrival
+
+
+async def record_history(db: AsyncConnection, arrival: Arrival, now: datetime) -> entries.Recorded:
+    done = await _record(db, [arrival], now)
+    # No `last_entry`: what is old is no sign of life.
+    await sources.counted(db, arrival.source, entries.Recorded(living=done.living), now)
+    return done
+
+
 # -- the steps --------------------------------------------------------------------------------
 
 
-def _arrival(source: Source, feed: Feed, url: str, via: Via, *, quiet: bool) -> Arrival:
-    return Arrival(source, feed, url, via, quiet, identify(feed, url), tombstone_identities(feed))
+def _arrival(source: Source, feed: Feed, url: str, via: Via, *, quiet: bool, whole: bool = False) -> Arrival:
+    return Arrival(source, feed, url, via, quiet, identify(feed, url), tombstone_identities(feed), whole)
 
 
 async def _clean_ahead(site: Site, arrival: Arrival, now: datetime) -> None:
@@ -364,6 +483,8 @@ async def _record(db: AsyncConnection, together: Sequence[Arrival], now: datetim
     cleaned: dict[str, Entry] = {}
     await changes.in_turn(db)  # the same document may be on its way twice: the second decides on what the first stored
     decisions = await _decide(db, together)
+    if first.whole and first.feed.complete and not first.feed.damaged and first.items:
+        decisions += absences(decisions, await entries.standing(db, first.source.id, now - SETTLED))
     wanted = {one.item.identity for one in decisions if isinstance(one, Insert | Update)}
     for arrival in together:
         for item in arrival.items:
@@ -379,6 +500,8 @@ async def _decide(db: AsyncConnection, together: Sequence[Arrival]) -> list[Deci
     decisions: list[Decision] = []
     for arrival in together:
         decided = decide_document(arrival.items, arrival.tombstones, knowledge.by_identity, knowledge.by_link)
+        if arrival.via == "backfill":
+            decided = without_old_versions(decided)
         decisions.extend(reversed(decided))  # a document has its newest entry first, the log its newest last
     return decisions
 

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from lifestream import index
 from lifestream.access import Caller, caller_of, wanted_of
 from lifestream.errors import Gone
 from lifestream.publish.outbound_feeds import feed_path, render, site_title
@@ -41,6 +42,8 @@ async def _timeline(request: Request, wanted: Filter, template: str, more: dict[
     site: Site = request.app.state.site
     caller = await caller_of(site, request)
     before = request.query_params.get("before", "")
+    if wanted.q:
+        await index.before_search(site)
     async with site.store.read(long=wanted.searches) as db:
         # The position first: what comes between the two reads is then told again, and not missed.
         seq = await changes.head(db)

@@ -121,6 +121,7 @@ class SourceFacts(TypedDict):
     last_entry: str | None
     last_error: str | None
     entry_count: int
+    missed: int
 
 
 @dataclass(frozen=True, slots=True)

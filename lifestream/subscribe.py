@@ -1,10 +1,12 @@
-"""Our subscriptions at hubs: choosing one, asking, being verified or denied, renewing, leaving (W3C WebSub 5).
+"""Our subscriptions at hubs: choosing one, asking, being verified or denied, renewing, leaving (W3C WebSub 5); and at
+rssClouds, for feeds that have no hub.
 
 A subscription is a row with a due time: `work` does what is due of it. The row is committed before the hub is
 asked, because a hub may verify before it answers; an active row and its secret stay good until a renewal is verified.
 """
 
 import secrets
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import random
 from urllib.parse import urlencode
@@ -13,13 +15,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lifestream.errors import FetchError
 from lifestream.log import bound, get_logger
+from lifestream.protocol import rsscloud
 from lifestream.protocol import subscriber as rules
 from lifestream.protocol.hub import address_key
+from lifestream.protocol.known_hubs import known_hub
 from lifestream.protocol.links import Advertised
 from lifestream.site import Site
 from lifestream.store import bells, feeds, sources, subscriptions
-from lifestream.store.subscriptions import Subscription
-from lifestream.types import Source
+from lifestream.store.subscriptions import Subscription, Way
+from lifestream.types import Cloud, Source
 
 log = get_logger(__name__)
 
@@ -27,6 +31,17 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 VERIFY_WITHIN = timedelta(minutes=2)
 """A hub that accepted a request and did not verify it by then is asked again."""
 HUB_REDIRECTS = 5
+PUSHED: tuple[Way, ...] = ("websub", "rsscloud")
+"""Deliveries by somebody who promised it, behind which we poll to see whether it is so. A ping promises nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """Who is to push a feed, in which way, and by what name the feed is known there."""
+
+    kind: Way
+    url: str
+    topic: str
 
 
 async def settle(
@@ -36,47 +51,85 @@ async def settle(
     feed_id: int,
     feed_url: str,
     advertised: Advertised,
+    cloud: Cloud | None,
     now: datetime,
 ) -> bool:
     """Brings the subscriptions in line with what the feed advertises now; says whether a hub pushes it or will.
 
-    A hub or topic that is no longer named is left; a new one is asked. No self: the address fetched is the topic.
+    A hub or topic that is no longer named is left; a new one is asked.
     """
-    hub = choose_hub(site, source, advertised)
+    hub = choose_hub(site, source, feed_url, advertised, cloud)
     if not hub and not source.hub_url:
         return False
-    topic = advertised.self_url or feed_url
     there = False
     for subscription in await subscriptions.of_feed(db, feed_id):
-        if hub and subscription.wanted and (subscription.hub_url, subscription.topic) == (hub, topic):
+        if subscription.wanted and hub == _hub_of(subscription):
             there = True
         elif subscription.wanted:
             await subscriptions.leave(db, subscription.id, now)
     if hub and not there:
-        token, secret = secrets.token_urlsafe(24), secrets.token_urlsafe(32)
-        await subscriptions.add(db, feed_id=feed_id, hub_url=hub, topic=topic, token=token, secret=secret, now=now)
-    if (hub or "") != (source.hub_url or ""):
-        await sources.change(db, source, hub_url=hub or "")
-    if not hub and source.delivery == "websub":
+        await _begin(db, feed_id, hub, now)
+    if (hub.url if hub else "") != (source.hub_url or ""):
+        await sources.change(db, source, hub_url=hub.url if hub else "")
+    if not hub and source.delivery in PUSHED:
         await sources.change(db, source, delivery="polling")
     return bool(hub)
 
 
-def choose_hub(site: Site, source: Source, advertised: Advertised) -> str | None:
-    """The hub to ask for this source; None where our own is enough. The first one named is the publisher's choice."""
+def choose_hub(site: Site, source: Source, feed_url: str, advertised: Advertised, cloud: Cloud | None) -> Hub | None:
+    """Whom to ask for this source; None where our own hub is enough.
+
+    The first hub named is the publisher's choice; then a hub that we know of; then a cloud. No self: the address
+    fetched is the topic.
+    """
     if source.hub_choice in ("builtin", "none"):
         return None
+    topic = advertised.self_url or feed_url
     if source.hub_choice != "auto":
-        return source.hub_choice
-    ours = {address_key(site.config.hub_url), address_key(site.config.base_url + "/")}
-    return next((hub for hub in advertised.hubs if address_key(hub) not in ours), None)
+        return Hub("websub", source.hub_choice, topic)
+    if advertised.hubs:
+        ours = {address_key(site.config.hub_url), address_key(site.config.base_url + "/")}
+        named = next((hub for hub in advertised.hubs if address_key(hub) not in ours), None)
+        return Hub("websub", named, topic) if named else None
+    if known := known_hub(feed_url):
+        return Hub("websub", *known)
+    at = rsscloud.cloud_url(cloud) if cloud else ""
+    here = address_key(at).startswith(address_key(site.config.base_url + "/"))
+    return Hub("rsscloud", at, feed_url) if at and not here else None
+
+
+async def ask_anew(db: AsyncConnection, feed_id: int, now: datetime) -> None:
+    """A hub fell silent: asks it for another subscription, with a new secret; the old one holds until it is verified.
+
+    A cloud, which knows no secrets, is asked as for a renewal. Who was asked and has not verified is not asked twice.
+    """
+    there = [one for one in await subscriptions.of_feed(db, feed_id) if one.wanted]
+    for one in there:
+        if one.kind == "rsscloud":
+            await subscriptions.change(db, one.id, due_at=now)
+    websub = [one for one in there if one.kind == "websub"]
+    if websub and all(one.state != "pending" for one in websub):
+        await _begin(db, feed_id, _hub_of(websub[-1]), now)
+
+
+async def _begin(db: AsyncConnection, feed_id: int, hub: Hub, now: datetime) -> None:
+    token = secrets.token_urlsafe(24)
+    secret = secrets.token_urlsafe(32) if hub.kind == "websub" else ""
+    await subscriptions.add(
+        db, feed_id=feed_id, kind=hub.kind, hub_url=hub.url, topic=hub.topic, token=token, secret=secret, now=now
+    )
+
+
+def _hub_of(subscription: Subscription) -> Hub:
+    return Hub(subscription.kind, subscription.hub_url, subscription.topic)
 
 
 async def work(site: Site, subscription: Subscription) -> None:
     """Does what is due: asks the hub to subscribe, renew or unsubscribe."""
     now = site.now()
     with bound(hub=subscription.hub_url, topic=subscription.topic):
-        if subscription.state == "leaving" and subscription.attempts >= rules.LEAVE_ATTEMPTS:
+        cloud = subscription.kind == "rsscloud"
+        if subscription.state == "leaving" and (cloud or subscription.attempts >= rules.LEAVE_ATTEMPTS):
             await _end(site, subscription)
             return
         if subscription.state == "active" and subscription.expires_at and subscription.expires_at <= now:
@@ -89,7 +142,10 @@ async def work(site: Site, subscription: Subscription) -> None:
                 db, subscription.id, asking=mode, asked_at=now, attempts=subscription.attempts + 1,
                 due_at=_before_the_end(subscription, max(again_at, now + VERIFY_WITHIN), now),
             )  # fmt: skip
-        error = await _ask(site, subscription, mode)
+        error = await (_ask_cloud(site, subscription) if cloud else _ask(site, subscription, mode))
+        if cloud and not error:
+            now = site.now()
+            await _holds(site, subscription, now + rsscloud.LASTS, rsscloud.renew_at(now, random()), now)
         async with site.store.begin() as db:
             if error:
                 await subscriptions.change(
@@ -135,27 +191,49 @@ async def _ask(site: Site, subscription: Subscription, mode: str) -> str:
             return why
 
 
+async def _ask_cloud(site: Site, subscription: Subscription) -> str:
+    """Registers; returns what is wrong, or nothing when the cloud took it. It asks us back before it answers."""
+    form = rsscloud.please_notify_form(site.config.base_url, subscription.topic)
+    try:
+        response = await site.client.post(
+            subscription.hub_url, body=urlencode(form).encode(), headers=FORM, redirects=HUB_REDIRECTS, read_body=False
+        )
+    except FetchError as error:
+        return str(error)
+    return rsscloud.judge_answer(response.status, response.body)
+
+
 async def verified(site: Site, subscription: Subscription, mode: str, granted: int | None) -> None:
-    """The hub checked that it was us. From now on it pushes; what came in between is fetched once more."""
+    """The hub checked that it was us."""
     now = site.now()
-    rings = [bells.FEEDS, bells.SUBSCRIPTIONS]
-    async with site.store.begin(rings=rings) as db:
-        if mode == "unsubscribe":
-            await subscriptions.change(db, subscription.id, state="ended", asking="", due_at=None)
-            await feeds.drop_if_unused(db, subscription.feed_id)
-            return
+    if mode == "subscribe":
         lease = rules.clamp_lease(granted)
+        await _holds(site, subscription, now + lease, rules.renew_at(now, lease, random()), now)
+        return
+    async with site.store.begin(rings=[bells.FEEDS, bells.SUBSCRIPTIONS]) as db:
+        await subscriptions.change(db, subscription.id, state="ended", asking="", due_at=None)
+        await feeds.drop_if_unused(db, subscription.feed_id)
+
+
+async def _holds(
+    site: Site, subscription: Subscription, expires_at: datetime, renew_at: datetime, now: datetime
+) -> None:
+    """From now on we are told; what came in between is fetched once more. An older one that this replaces is left."""
+    async with site.store.begin(rings=[bells.FEEDS, bells.SUBSCRIPTIONS]) as db:
         await subscriptions.change(
-            db, subscription.id, state="active", asking="", verified_at=now, expires_at=now + lease,
-            due_at=rules.renew_at(now, lease, random()), attempts=0, last_error="",
+            db, subscription.id, state="active", asking="", verified_at=now, expires_at=expires_at, due_at=renew_at,
+            attempts=0, last_error="",
         )  # fmt: skip
+        for other in await subscriptions.of_feed(db, subscription.feed_id):
+            if other.id < subscription.id and other.wanted and _hub_of(other) == _hub_of(subscription):
+                await subscriptions.leave(db, other.id, now)
         source = (await sources.of_feeds(db, [subscription.feed_id])).get(subscription.feed_id)
         if source:
             settled = {"state": "active"} if source.state in ("pending", "denied") and source.last_fetch else {}
-            await sources.change(db, source, delivery="websub", hub_url=subscription.hub_url, **settled)
+            await sources.pushed_by(db, source, subscription.kind, now, hub_url=subscription.hub_url, **settled)
         if subscription.state != "active" or (subscription.expires_at and subscription.expires_at <= now):
             await feeds.ask(db, {subscription.feed_id: (1, "poll")}, now)
-    log.info("hub verified", hub=subscription.hub_url, topic=subscription.topic, lease=int(lease.total_seconds()))
+    log.info("hub verified", hub=subscription.hub_url, topic=subscription.topic, until=expires_at.isoformat())
 
 
 async def denied(site: Site, subscription: Subscription, reason: str) -> None:

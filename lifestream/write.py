@@ -71,6 +71,10 @@ class NewSource(Strict):
     hub: str = Field("auto", max_length=8192)
 
 
+class AddressIn(Strict):
+    url: str = Field(min_length=1, max_length=8192)
+
+
 class SourceChange(Strict):
     title: str | None = Field(None, min_length=1, max_length=200)
     kind: str | None = None
@@ -160,10 +164,15 @@ async def add_source(site: Site, new: NewSource) -> Source:
             slug = await sources.add_local(db, slug, now=now, title=new.title, kind=new.kind, visibility=new.visibility)
         else:
             slug = await sources.add_feed(
-                db, _http(_with_scheme(new.url), "url"), now=now, title=new.title, slug=new.slug, kind=new.kind,
+                db, typed_address(new.url), now=now, title=new.title, slug=new.slug, kind=new.kind,
                 visibility=new.visibility, hub_choice=_hub(new.hub),
             )  # fmt: skip
         return await sources.get(db, slug, audience="owner")
+
+
+def typed_address(url: str) -> str:
+    """An address as people type it, `blog.example/feed` too. Raises InvalidInput for what is none."""
+    return _http(url if "://" in url else f"https://{url}", "url")
 
 
 def source_json(source: Source) -> dict[str, Any]:
@@ -178,25 +187,21 @@ def source_json(source: Source) -> dict[str, Any]:
         "state": source.state,
         "delivery": source.delivery,
         "hub_url": source.hub_url,
-        "lease_expires": _moment(source.lease_expires),
-        "last_push": _moment(source.last_push),
-        "last_fetch": _moment(source.last_fetch),
-        "last_entry": _moment(source.last_entry),
+        "lease_expires": moment(source.lease_expires),
+        "last_push": moment(source.last_push),
+        "last_fetch": moment(source.last_fetch),
+        "last_entry": moment(source.last_entry),
         "last_error": source.last_error,
         "entry_count": source.entry_count,
+        "missed": source.missed,
     }
 
 
 # -- the parts of it --------------------------------------------------------------------------
 
 
-def _moment(when: datetime | None) -> str | None:
+def moment(when: datetime | None) -> str | None:
     return when.astimezone(UTC).isoformat().replace("+00:00", "Z") if when else None
-
-
-def _with_scheme(url: str) -> str:
-    """`blog.example/feed` as people type it."""
-    return url if "://" in url else f"https://{url}"
 
 
 def _http(url: str, field: str) -> str:

@@ -87,7 +87,7 @@ async def serving(app: object, *, lifespan: str = "off") -> AsyncIterator[str]:
 
 @dataclass
 class Publisher:
-    """Documents at paths; answers conditional GETs; remembers who asked for what."""
+    """Documents at paths, or at a path with its query; answers conditional GETs; remembers who asked for what."""
 
     documents: dict[str, tuple[bytes, str]] = field(default_factory=dict)
     answers: dict[str, Response] = field(default_factory=dict)
@@ -108,7 +108,9 @@ class Publisher:
         return Starlette(routes=[Route("/{path:path}", self._answer)])
 
     async def _answer(self, request: Request) -> Response:
-        path = request.url.path
+        path = f"{request.url.path}?{request.url.query}"
+        if path not in self.documents and path not in self.answers:
+            path = request.url.path
         self.asked.append(path)
         if path in self.answers:
             return self.answers[path]

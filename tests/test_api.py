@@ -17,7 +17,7 @@ ENTRY = {
 }  # fmt: skip
 SOURCE = {
     "slug", "title", "url", "feed_url", "topic", "kind", "visibility", "state", "delivery", "hub_url",
-    "lease_expires", "last_push", "last_fetch", "last_entry", "last_error", "entry_count",
+    "lease_expires", "last_push", "last_fetch", "last_entry", "last_error", "entry_count", "missed",
 }  # fmt: skip
 FULL = {
     "title": "A walk", "content_html": "<p>Through <b>the</b> park<script>alert(1)</script></p>",

@@ -3,26 +3,30 @@
 import asyncio
 import gzip
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
-from lifestream import flow
+from lifestream import flow, subscribe
+from lifestream.protocol.silence import LATE
 from lifestream.receive import timer
 from lifestream.site import Site
-from lifestream.store import changes, entries, feeds, inbox, sources
+from lifestream.store import changes, entries, feeds, inbox, sources, subscriptions
 from lifestream.store.inbox import Document
+from lifestream.store.subscriptions import Subscription
 from lifestream.store.tables import EntryRow, FeedRow
 from lifestream.types import Filter, Source, Stored
-from tests.documents import atom, entry, tombstone
-from tests.fakes import Publisher, serving
+from tests.documents import COMPLETE, atom, entry, tombstone
+from tests.fakes import FakeHub, Publisher, serving
 from tests.living import on_sqlite
 
 ATOM = "application/atom+xml"
+HOSTILE = Path(__file__).parent / "parse" / "data" / "hostile"
 
 
 class Clock:
@@ -83,6 +87,20 @@ async def look_again(site: Site, clock: Clock, via: str = "poll") -> None:
     async with site.store.begin() as db:
         await feeds.ask(db, {feed_id: (1, via)}, site.now())
     assert await look_once(site) == 1
+
+
+async def next_poll(site: Site) -> datetime | None:
+    async with site.store.read() as db:
+        return (await db.execute(select(FeedRow.due_at))).scalar_one()
+
+
+async def poll(site: Site, clock: Clock) -> timedelta:
+    """Waits for the next poll, of the only feed there is; says how long that took."""
+    at, before = await next_poll(site), clock.time
+    assert at is not None
+    clock.time = max(at, before)
+    assert await look_once(site) == 1
+    return at - before
 
 
 async def push(site: Site, clock: Clock, *bodies: str | bytes, media_type: str = ATOM) -> None:
@@ -486,3 +504,362 @@ async def test_a_feed_that_says_it_is_ours_counts_for_nothing_at_our_hub(
     await look_once(stream)
     async with stream.store.read() as db:
         assert await feeds.matching(db, [ours]) == []
+
+
+# -- when it is looked at, and where ----------------------------------------------------------
+
+
+@on_sqlite
+async def test_how_long_an_answer_is_fresh_counts_for_an_unchanged_one_too(
+    stream: Site, clock: Clock, publisher: Publisher, web: str
+) -> None:
+    publisher.publish("/feed", atom(entry(1)))
+    publisher.headers["/feed"] = {"Cache-Control": "max-age=36000"}
+    await add(stream, web + "/feed")
+    await look_once(stream)
+    await look_again(stream, clock)
+    at = await next_poll(stream)
+    assert at is not None and at - clock.time >= timedelta(hours=9)
+
+
+@on_sqlite
+@pytest.mark.parametrize("page", ["body-cloudflare.html", "body-login.html", "body-error.json"])
+async def test_a_page_in_place_of_the_feed_is_trouble_that_passes(
+    stream: Site, clock: Clock, publisher: Publisher, web: str, page: str
+) -> None:
+    publisher.publish("/feed", atom(entry(1), COMPLETE))
+    await add(stream, web + "/feed")
+    await look_once(stream)
+    publisher.publish("/feed", (HOSTILE / page).read_bytes(), "text/html")
+    await look_again(stream, clock)
+    waits = [await poll(stream, clock) for _ in range(3)]
+    assert (await source(stream)).state == "failing"
+    assert await titles(stream) == ["Post 1"]
+    assert waits[0] < waits[1] < waits[2]
+
+
+@on_sqlite
+async def test_what_is_gone_for_good_is_not_polled_until_somebody_asks_for_it(
+    stream: Site, clock: Clock, publisher: Publisher, web: str
+) -> None:
+    publisher.publish("/feed", atom(entry(1)))
+    await add(stream, web + "/feed")
+    await look_once(stream)
+    publisher.answers["/feed"] = Response("gone", 410)
+    await look_again(stream, clock)
+    blog = await source(stream)
+    assert (blog.state, await next_poll(stream)) == ("failing", None)
+    assert is_a_sentence(blog.last_error) and "410" in (blog.last_error or "")
+    del publisher.answers["/feed"]
+    await look_again(stream, clock, "ping")
+    assert (await source(stream)).state == "active"
+    assert await next_poll(stream) is not None
+
+
+@pytest.mark.parametrize("status", [301, 308])
+async def test_a_feed_that_moved_for_good_twice_in_a_row_is_followed(
+    stream: Site, clock: Clock, publisher: Publisher, web: str, status: int
+) -> None:
+    publisher.publish("/feed", atom(entry(1)))
+    await add(stream, web + "/feed")
+    await look_once(stream)
+    publisher.publish("/new", atom(entry(2), entry(1)))
+    publisher.answers["/feed"] = RedirectResponse("/new", status)
+    await look_again(stream, clock)
+    assert (await source(stream)).feed_url == web + "/feed"
+    await look_again(stream, clock)  # unchanged by now
+    blog = await source(stream)
+    assert (blog.feed_url, blog.url) == (web + "/new", web + "/feed")
+    publisher.asked.clear()
+    await look_again(stream, clock)
+    assert publisher.asked == ["/new"]
+    async with stream.store.read() as db:
+        for address in ("/feed", "/new"):
+            assert len(await feeds.matching(db, [web + address])) == 1
+    assert await titles(stream) == ["Post 2", "Post 1"]
+
+
+@on_sqlite
+@pytest.mark.parametrize(("first", "second"), [(302, 302), (307, 307), (301, 302), (302, 301)])
+async def test_a_feed_that_is_elsewhere_for_now_stays_where_it_is(
+    stream: Site, clock: Clock, publisher: Publisher, web: str, first: int, second: int
+) -> None:
+    publisher.publish("/feed", atom(entry(1)))
+    await add(stream, web + "/feed")
+    await look_once(stream)
+    publisher.publish("/new", atom(entry(2), entry(1)))
+    for status in (first, second):
+        publisher.answers["/feed"] = RedirectResponse("/new", status)
+        await look_again(stream, clock)
+    assert (await source(stream)).feed_url == web + "/feed"
+    assert await titles(stream) == ["Post 2", "Post 1"]
+
+
+@on_sqlite
+async def test_two_looks_that_are_sent_to_different_places_move_nothing(
+    stream: Site, clock: Clock, publisher: Publisher, web: str
+) -> None:
+    publisher.publish("/feed", atom(entry(1)))
+    await add(stream, web + "/feed")
+    await look_once(stream)
+    for number, to in enumerate(("/one", "/two", "/one")):
+        publisher.publish(to, atom(entry(number + 2)))
+        publisher.answers["/feed"] = RedirectResponse(to, 301)
+        await look_again(stream, clock)
+    assert (await source(stream)).feed_url == web + "/feed"
+
+
+@on_sqlite
+@pytest.mark.parametrize(("status", "found_at"), [(301, "/new"), (302, "/feed")])
+async def test_a_new_source_is_followed_where_it_lives_for_good(
+    stream: Site, publisher: Publisher, web: str, status: int, found_at: str
+) -> None:
+    publisher.publish("/new", atom(entry(1)))
+    publisher.answers["/feed"] = RedirectResponse("/new", status)
+    await add(stream, web + "/feed")
+    await look_once(stream)
+    assert (await source(stream)).feed_url == web + found_at
+
+
+async def test_a_feed_does_not_move_to_where_another_source_is(
+    stream: Site, clock: Clock, publisher: Publisher, web: str
+) -> None:
+    publisher.publish("/feed", atom(entry(1)))
+    publisher.publish("/other", atom(entry(2)))
+    await add(stream, web + "/feed")
+    await add(stream, web + "/other", slug="other")
+    await look_once(stream)
+    publisher.answers["/feed"] = RedirectResponse("/other", 301)
+    for _ in range(3):
+        await look_again(stream, clock)
+    blog = await source(stream)
+    assert (blog.feed_url, blog.state) == (web + "/feed", "active")
+    assert is_a_sentence(blog.last_error) and "source “other”" in (blog.last_error or "")
+    assert (await source(stream, "other")).feed_url == web + "/other"
+
+
+# -- documents that are complete --------------------------------------------------------------
+
+
+async def test_an_entry_that_leaves_a_complete_document_is_deleted_and_comes_back_with_it(
+    stream: Site, clock: Clock, publisher: Publisher, web: str
+) -> None:
+    publisher.publish("/feed", atom(COMPLETE, entry(3), entry(2), entry(1)))
+    await add(stream, web + "/feed")
+    await look_once(stream)
+    publisher.publish("/feed", atom(COMPLETE, entry(3), entry(1)))
+    await look_again(stream, clock)
+    assert await titles(stream) == ["Post 3", "Post 1"]
+    gone = (await log(stream))[-1]
+    assert (gone.deleted, gone.entry.content_html) == (True, "")
+    assert (await source(stream)).entry_count == 2
+    publisher.publish("/feed", atom(COMPLETE, entry(3), entry(2), entry(1)))
+    await look_again(stream, clock)
+    assert await titles(stream) == ["Post 3", "Post 2", "Post 1"]
+    assert (await source(stream)).entry_count == 3
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    "document",
+    [
+        atom(COMPLETE),
+        atom(entry(3)),
+        atom(COMPLETE, entry(3)) + "<oops",
+        atom(COMPLETE, entry(3), tombstone(9)).replace("urn:e:3", "urn:moved:3"),
+    ],
+    ids=["nothing in it", "not complete", "damaged", "its id moved"],
+)
+async def test_nothing_is_deleted_for_what_a_document_leaves_out(
+    stream: Site, clock: Clock, publisher: Publisher, web: str, document: str
+) -> None:
+    numbers = (3,) if "moved" in document else (3, 2, 1)
+    publisher.publish("/feed", atom(COMPLETE, *map(entry, numbers)))
+    await add(stream, web + "/feed")
+    await look_once(stream)
+    publisher.publish("/feed", document)
+    await look_again(stream, clock)
+    assert len(await titles(stream)) == len(numbers)
+    assert not any(one.deleted for one in await log(stream))
+
+
+@on_sqlite
+async def test_a_complete_document_that_loses_more_than_half_of_everything_is_taken_for_a_mistake(
+    stream: Site, clock: Clock, publisher: Publisher, web: str
+) -> None:
+    publisher.publish("/feed", atom(COMPLETE, *map(entry, range(40, 0, -1))))
+    await add(stream, web + "/feed")
+    await look_once(stream)
+    publisher.publish("/feed", atom(COMPLETE, *map(entry, range(19, 0, -1))))
+    await look_again(stream, clock)
+    assert (await source(stream)).entry_count == 40
+    publisher.publish("/feed", atom(COMPLETE, *map(entry, range(20, 0, -1))))
+    await look_again(stream, clock)
+    assert (await source(stream)).entry_count == 20
+
+
+@on_sqlite
+async def test_a_pushed_entry_outlives_a_cache_that_does_not_know_it_yet(
+    stream: Site, clock: Clock, publisher: Publisher, web: str
+) -> None:
+    publisher.publish("/feed", atom(COMPLETE, entry(2), entry(1)))
+    await add(stream, web + "/feed")
+    await look_once(stream)
+    await push(stream, clock, atom(COMPLETE, entry(3)))  # what a hub pushes may be a part
+    publisher.publish("/feed", atom(COMPLETE, entry(2, "edited"), entry(1)))
+    await look_again(stream, clock)
+    assert await titles(stream) == ["Post 3", "Post 2", "Post 1"]
+    clock.on(hours=2)
+    publisher.publish("/feed", atom(COMPLETE, entry(2, "edited again"), entry(1)))
+    await look_again(stream, clock)
+    assert await titles(stream) == ["Post 2", "Post 1"]
+
+
+# -- what push missed -------------------------------------------------------------------------
+
+
+@dataclass
+class Pushed:
+    """A blog whose hub was asked, has verified, and speaks when it is told to."""
+
+    site: Site
+    clock: Clock
+    publisher: Publisher
+    hub: FakeHub
+    hub_at: str
+
+    def publishes(self, *numbers: int) -> str:
+        document = atom(*map(entry, reversed(numbers)), hubs=[self.hub_at])
+        self.publisher.publish("/feed", document)
+        return document
+
+    async def subscriptions(self) -> list[Subscription]:
+        feed_id = (await source(self.site)).feed_id
+        assert feed_id is not None
+        async with self.site.store.read() as db:
+            return await subscriptions.of_feed(db, feed_id)
+
+    async def asks(self) -> None:
+        """What is due of our subscriptions is done."""
+        async with self.site.store.begin() as db:
+            due = await subscriptions.claim(db, self.site.now(), 10)
+        for one in due:
+            await subscribe.work(self.site, one)
+
+    async def verifies(self) -> None:
+        """The hub verifies the newest subscription, for longer than any test lasts."""
+        await subscribe.verified(self.site, (await self.subscriptions())[-1], "subscribe", 14 * 86400)
+
+    async def polls(self, *numbers: int) -> timedelta:
+        self.publishes(*numbers)
+        return await poll(self.site, self.clock)
+
+
+@pytest.fixture
+async def pushed(stream: Site, clock: Clock, publisher: Publisher, web: str) -> AsyncIterator[Pushed]:
+    hub = FakeHub(verify=False)
+    async with serving(hub.app) as hub_at:
+        blog = Pushed(stream, clock, publisher, hub, hub_at)
+        blog.publishes(1)
+        await add(stream, web + "/feed")
+        await look_once(stream)
+        await blog.asks()
+        clock.on(minutes=1)
+        await blog.verifies()
+        clock.on(minutes=1)
+        yield blog
+
+
+async def test_what_came_before_the_hub_verified_was_not_missed(pushed: Pushed) -> None:
+    pushed.publishes(1, 2)
+    assert await look_once(pushed.site) == 1  # the look after the verification
+    blog = await source(pushed.site)
+    assert (blog.entry_count, blog.delivery, blog.missed) == (2, "websub", 0)
+
+
+async def test_what_a_poll_finds_although_the_source_is_pushed_was_missed(pushed: Pushed) -> None:
+    await look_once(pushed.site)
+    assert await pushed.polls(1, 2, 3) == timedelta(seconds=pushed.site.config.poll_max)
+    blog = await source(pushed.site)
+    assert (blog.missed, blog.last_error) == (2, None)
+    pushed.publishes(1, 2, 3, 4)
+    await look_again(pushed.site, pushed.clock, "ping")
+    assert (await source(pushed.site)).missed == 2, "somebody told of that one"
+    assert len(pushed.hub.asked) == 1
+
+
+@pytest.mark.parametrize("hint", [False, True], ids=["a document", "a hint"])
+async def test_a_push_soon_after_a_poll_missed_nothing(pushed: Pushed, hint: bool) -> None:
+    async def tells() -> None:
+        if hint:
+            await look_again(pushed.site, pushed.clock, "push")
+        else:
+            await push(pushed.site, pushed.clock, pushed.publisher.documents["/feed"][0])
+
+    await look_once(pushed.site)
+    await pushed.polls(1, 2)
+    await tells()
+    await tells()
+    blog = await source(pushed.site)
+    assert (blog.missed, blog.missed_looks, blog.entry_count) == (0, 0, 2)
+    assert blog.last_push == pushed.clock.time
+    await pushed.polls(1, 2, 3)
+    pushed.clock.on(seconds=LATE.total_seconds())
+    await tells()
+    assert (await source(pushed.site)).missed == 1, "this push was about something else"
+
+
+async def test_a_hub_that_fell_silent_is_asked_anew_and_polled_around_until_it_speaks(pushed: Pushed) -> None:
+    shortest, longest = (timedelta(seconds=pushed.site.config.poll_min), timedelta(seconds=pushed.site.config.poll_max))
+    await look_once(pushed.site)
+    await pushed.polls(1, 2)
+    assert (await source(pushed.site)).last_error is None, "once is no silence"
+    assert shortest <= await pushed.polls(1, 2, 3) <= 2 * shortest
+    blog = await source(pushed.site)
+    assert (blog.state, blog.delivery, blog.missed) == ("active", "websub", 2)
+    assert is_a_sentence(blog.last_error) and f"{pushed.hub_at} has told nothing since" in (blog.last_error or "")
+
+    await pushed.asks()
+    first, second = pushed.hub.asked
+    assert second["hub.topic"] == first["hub.topic"]
+    assert second["hub.secret"] != first["hub.secret"]
+    assert [one.state for one in await pushed.subscriptions()] == ["active", "pending"], "the old secret holds"
+    assert await poll(pushed.site, pushed.clock) <= 2 * shortest
+    assert (await source(pushed.site)).last_error == blog.last_error, "a look that finds nothing changes nothing"
+
+    await pushed.verifies()
+    assert [one.state for one in await pushed.subscriptions()] == ["leaving", "active"]
+    await look_once(pushed.site)
+    await push(pushed.site, pushed.clock, pushed.publishes(1, 2, 3, 4))
+    assert (await source(pushed.site)).last_error is None
+    await poll(pushed.site, pushed.clock)
+    assert await poll(pushed.site, pushed.clock) == longest
+
+
+@on_sqlite
+async def test_a_hub_that_stays_silent_is_not_pestered(pushed: Pushed) -> None:
+    await look_once(pushed.site)
+    for number in range(2, 12):
+        await pushed.polls(1, *range(2, number + 1))
+        if number < 8:
+            await pushed.asks()
+    assert len(await pushed.subscriptions()) == 2, "the one that was not verified is enough"
+    await pushed.verifies()
+    await pushed.polls(*range(1, 13))
+    assert len([one for one in await pushed.subscriptions() if one.wanted]) == 1, "not before twice as many polls"
+
+
+async def test_what_a_ping_should_have_told_is_counted_and_nobody_is_asked(
+    stream: Site, clock: Clock, publisher: Publisher, web: str
+) -> None:
+    publisher.publish("/feed", atom(entry(1)))
+    await add(stream, web + "/feed")
+    await look_once(stream)
+    publisher.publish("/feed", atom(entry(2)))
+    await look_again(stream, clock, "ping")
+    assert (await source(stream)).last_push == clock.time
+    for number in (3, 4, 5):
+        publisher.publish("/feed", atom(entry(number)))
+        await poll(stream, clock)
+    blog = await source(stream)
+    assert (blog.delivery, blog.missed, blog.last_error) == ("hub", 3, None)

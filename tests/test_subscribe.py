@@ -12,8 +12,11 @@ import pytest
 from sqlalchemy import select, update
 
 from lifestream.config import Config
-from lifestream.store import bells
+from lifestream.protocol.links import Advertised
+from lifestream.site import Site
+from lifestream.store import bells, sources
 from lifestream.store.tables import FeedRow, SubscriptionRow
+from lifestream.subscribe import Hub, choose_hub
 from tests.documents import atom, entry
 from tests.fakes import FakeHub, Publisher, comes, serving, until
 from tests.living import Living, living, on_sqlite
@@ -177,6 +180,18 @@ async def test_a_feed_without_a_hub_is_polled_until_somebody_pings_for_it(web: W
     assert await web.stream.pings(web.feed) == 204
     await web.stream.shows("Post 2", "Post 1")
     assert (await web.stream.source()).delivery == "hub"
+
+
+@on_sqlite
+async def test_a_publisher_that_does_not_name_its_hub_is_pushed_where_the_hub_is_known(site: Site) -> None:
+    feed = "https://www.youtube.com/feeds/videos.xml?channel_id=UCx"
+    async with site.store.begin() as db:
+        await sources.add_feed(db, feed, now=site.now(), slug="channel")
+        source = await sources.get(db, "channel", audience="owner")
+    google = Hub("websub", "https://pubsubhubbub.appspot.com/", feed.replace("/feeds/", "/xml/feeds/"))
+    assert choose_hub(site, source, feed, Advertised(), None) == google
+    named = Advertised(hubs=("https://hub.example/",))
+    assert choose_hub(site, source, feed, named, None) == Hub("websub", "https://hub.example/", feed)
 
 
 # -- verification -----------------------------------------------------------------------------

@@ -1,20 +1,30 @@
 """How often a topic may be looked at because somebody says so: ten looks at once, refilled at five a second.
 
 Looks that find nothing move the next one further away, from 0.1 s to 10 s. Nobody who pings can cause a flood, and
-no ping is lost: the look after it may wait, but comes.
+no ping is lost: the look after it may wait, but comes. Polls, which nobody waits for, are spaced for each host besides.
 """
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import ceil
+from urllib.parse import urlsplit
 
 AT_ONCE = 10.0
 PER_SECOND = 5.0
 GAP_FIRST = 0.1
 GAP_LONGEST = 10.0
+SPACING = timedelta(seconds=1)
+"""Between two polls of one host."""
 
 _MICROSECOND = timedelta(microseconds=1)
 _NEARLY = 1e-6  # a fifth of a microsecond's worth of tokens: what float arithmetic may lose
+
+
+def host_of(url: str) -> str:
+    """What politeness counts as one: scheme, name and port."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return f"{parts.scheme}://{parts.hostname or ''}:{port}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,11 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lifestream import flow, subscribe
+from lifestream.backfill import turn_page
 from lifestream.log import get_logger
 from lifestream.site import Site
-from lifestream.store import bells, due, feeds, inbox, sources, subscribers, subscriptions
-from lifestream.store.tables import AnyRow, FeedRow, InboxRow, SubscriptionRow
+from lifestream.store import backfills, bells, due, feeds, inbox, sources, subscribers, subscriptions
+from lifestream.store.tables import AnyRow, BackfillRow, FeedRow, InboxRow, SubscriptionRow
 from lifestream.types import Source
 
 log = get_logger(__name__)
@@ -125,6 +126,9 @@ def workers(site: Site) -> list[Worker[Any]]:
     async def due_subscriptions(db: AsyncConnection, limit: int) -> Sequence[subscriptions.Subscription]:
         return await subscriptions.claim(db, site.now(), limit)
 
+    async def due_backfills(db: AsyncConnection, limit: int) -> Sequence[backfills.Backfill]:
+        return await backfills.claim(db, site.now(), limit)
+
     looks = Worker(site, bells.FEEDS, FeedRow, due_feeds, lambda due: flow.look(site, *due), concurrency=8)
     site.inbox.looks = looks  # what is asked for is claimed in the transaction that puts it down
     return [
@@ -135,6 +139,7 @@ def workers(site: Site) -> list[Worker[Any]]:
             site, bells.SUBSCRIPTIONS, SubscriptionRow, due_subscriptions,
             lambda one: subscribe.work(site, one), concurrency=4,
         ),
+        Worker(site, bells.BACKFILLS, BackfillRow, due_backfills, lambda one: turn_page(site, one), concurrency=2),
     ]  # fmt: skip
 
 

@@ -4,13 +4,15 @@ Each bell counts its strokes, so that one that rings between a look and the wait
 """
 
 import asyncio
+from collections.abc import Callable
 
 LOG = "log"
 FEEDS = "feeds"
 INBOX = "inbox"
 SUBSCRIPTIONS = "subscriptions"
 HUB = "hub"
-NAMES = (LOG, FEEDS, INBOX, SUBSCRIPTIONS, HUB)
+BACKFILLS = "backfills"
+NAMES = (LOG, FEEDS, INBOX, SUBSCRIPTIONS, HUB, BACKFILLS)
 
 
 class Bell:
@@ -43,13 +45,18 @@ class Bell:
 class Bells:
     def __init__(self) -> None:
         self._bells = {name: Bell() for name in NAMES}
+        self.overheard: Callable[[str], None] = lambda name: None
+        """Told of every `ring`, for those outside this process."""
 
     def __getitem__(self, name: str) -> Bell:
         return self._bells[name]
 
     def ring(self, name: str) -> None:
+        """For whoever waits, in this process or another; `self[name].ring()` is for this one alone."""
         self._bells[name].ring()
+        self.overheard(name)
 
     def ring_all(self) -> None:
+        """In this process alone."""
         for bell in self._bells.values():
             bell.ring()

@@ -12,10 +12,18 @@ from typing import Any, cast
 from sqlalchemy import Integer, Table, bindparam, case, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from lifestream.store.tables import AnyRow, FeedRow, HubDeliveryRow, HubRequestRow, InboxRow, SubscriptionRow
+from lifestream.store.tables import (
+    AnyRow,
+    BackfillRow,
+    FeedRow,
+    HubDeliveryRow,
+    HubRequestRow,
+    InboxRow,
+    SubscriptionRow,
+)
 
-DueTable = type[FeedRow | SubscriptionRow | InboxRow | HubRequestRow | HubDeliveryRow]
-EVERY: tuple[DueTable, ...] = (FeedRow, SubscriptionRow, InboxRow, HubRequestRow, HubDeliveryRow)
+DueTable = type[FeedRow | SubscriptionRow | InboxRow | HubRequestRow | HubDeliveryRow | BackfillRow]
+EVERY: tuple[DueTable, ...] = (FeedRow, SubscriptionRow, InboxRow, HubRequestRow, HubDeliveryRow, BackfillRow)
 
 
 async def claim(

@@ -72,6 +72,13 @@ async def known(
     return Knowledge(by_identity, by_link)
 
 
+async def standing(db: AsyncConnection, source_id: int, pushed_before: datetime) -> list[Known]:
+    """The living entries of a source that a document of all of them holds; one that was pushed since then may be too
+    new for a cache's copy of it."""
+    rows = await db.execute(_STANDING, {"source": source_id, "pushed_before": pushed_before})
+    return [_known(row) for row in rows]
+
+
 async def record(
     db: AsyncConnection,
     source: Source,
@@ -112,7 +119,7 @@ async def record(
         await _write(db, which, next(numbers), values)
     for gone in deletes:
         which = and_(EntryRow.id == gone.known.id, EntryRow.deleted_by == "")
-        await _write(db, which, next(numbers), _scrubbed("source"))
+        await _write(db, which, next(numbers), _scrubbed(gone.by))
     revived = sum(1 for one in updates if one.known.deleted_by)
     return Recorded(len(inserts), len(updates), len(deletes), len(inserts) + revived - len(deletes))
 
@@ -268,16 +275,20 @@ def _scrubbed(by: str) -> dict[str, Any]:
     return empty
 
 
-_KNOWN = select(
+_OF_SOURCE = select(
     EntryRow.id, EntryRow.identity, EntryRow.digest, EntryRow.link_key, EntryRow.title_key,
     EntryRow.published, EntryRow.updated, EntryRow.deleted_by, EntryRow.churn,
-).where(
-    EntryRow.source_id == bindparam("source"),
+).where(EntryRow.source_id == bindparam("source"))  # fmt: skip
+_KNOWN = _OF_SOURCE.where(
     or_(
         EntryRow.identity.in_(bindparam("identities", expanding=True)),
         EntryRow.link_key.in_(bindparam("links", expanding=True)),
-    ),
-)  # fmt: skip
+    )
+)
+_STANDING = _OF_SOURCE.where(
+    EntryRow.deleted_by == "",
+    or_(EntryRow.first_via != "push", EntryRow.received <= bindparam("pushed_before", type_=Instant)),
+).order_by(EntryRow.seq)
 _INSERT = insert(EntryRow)
 _PUBLIC = select(SourceRow.visibility == "public").where(
     SourceRow.id == bindparam("source"), SourceRow.removed.is_(False)

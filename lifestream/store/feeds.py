@@ -10,9 +10,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lifestream.protocol.hub import address_key
-from lifestream.protocol.pacing import Pace
+from lifestream.protocol.pacing import SPACING, Pace, host_of
 from lifestream.store import due
-from lifestream.store.tables import AnyRow, FeedRow, HubSubscriberRow, InboxRow, SourceRow, SubscriptionRow
+from lifestream.store.tables import AnyRow, FeedRow, HostRow, HubSubscriberRow, InboxRow, SourceRow, SubscriptionRow
 
 LOOK_HOLD = timedelta(seconds=90)
 """Longer than the client's deadline and the parser's together."""
@@ -29,7 +29,9 @@ class DueFeed:
     etag: str
     last_modified: str
     body_digest: str
+    moved_to: str
     has_document: bool
+    fetched_at: datetime | None
     failures: int
     interval: int
     asked: int
@@ -49,7 +51,8 @@ async def ensure(db: AsyncConnection, url: str, now: datetime, *, discovered: bo
 async def forget(db: AsyncConnection, feed_id: int) -> None:
     """What was seen there before is not known to a source that is added now: the next look takes in everything."""
     values = {
-        "discovered": False, "etag": "", "last_modified": "", "body_digest": "", "first_document_at": None,
+        "discovered": False, "etag": "", "last_modified": "", "body_digest": "", "moved_to": None,
+        "first_document_at": None,
         "fetched_at": None, "failures": 0, "interval": 0,
     }  # fmt: skip
     await db.execute(update(FeedRow).where(FeedRow.id == feed_id).values(values))
@@ -66,8 +69,17 @@ async def ask(db: AsyncConnection, asked: Mapping[int, tuple[int, str]], now: da
 
 
 async def claim(db: AsyncConnection, now: datetime, limit: int) -> list[DueFeed]:
+    """Takes up to `limit` due feeds in hand. A poll waits while its host was polled a moment ago; nothing else does."""
     rows = await due.claim(db, FeedRow, now=now, limit=limit, hold=LOOK_HOLD)
-    return [_due_feed(row) for row in rows]
+    polls: dict[str, list[AnyRow]] = {}
+    for row in rows:
+        if row.first_document_at and row.asked <= row.looked:
+            polls.setdefault(host_of(row.url), []).append(row)
+    late: set[int] = set()
+    for host in sorted(polls):  # in one order, so that two who want several never wait in a ring
+        waiting = await _without_first(db, host, polls[host], now)
+        late.update(row.id for row in waiting)
+    return [_due_feed(row) for row in rows if row.id not in late]
 
 
 async def finish(
@@ -123,6 +135,21 @@ async def drop_if_unused(db: AsyncConnection, feed_id: int) -> None:
     await db.execute(delete(FeedRow).where(FeedRow.id == feed_id, ~or_(*used)))
 
 
+async def _without_first(db: AsyncConnection, host: str, polls: Sequence[AnyRow], now: datetime) -> Sequence[AnyRow]:
+    """Lets the first of these polls go if it is the host's time, and puts the others back; returns those."""
+    dialect = postgresql if db.dialect.name == "postgresql" else sqlite
+    taking = dialect.insert(HostRow).values(host=host, free_at=now + SPACING)
+    # Also where it is further away than it can be: a clock that was set back must not stop us.
+    free = or_(HostRow.free_at <= now, HostRow.free_at > now + SPACING)
+    taking = taking.on_conflict_do_update(index_elements=["host"], set_={"free_at": now + SPACING}, where=free)
+    if (await db.execute(taking.returning(HostRow.host))).one_or_none():
+        polls = polls[1:]
+    free_at = (await db.execute(select(HostRow.free_at).where(HostRow.host == host))).scalar_one()
+    for number, row in enumerate(polls):
+        await db.execute(_CHANGE, {"feed": row.id, "due_at": free_at + number * SPACING, "claimed_until": None})
+    return polls
+
+
 async def _take_turns(db: AsyncConnection, feed_ids: Iterable[int]) -> None:
     """Who asks for a look and who ends one wait for each other, else a ping between reading and writing is lost.
 
@@ -165,7 +192,9 @@ def _due_feed(row: AnyRow) -> DueFeed:
         etag=row.etag,
         last_modified=row.last_modified,
         body_digest=row.body_digest,
+        moved_to=row.moved_to or "",
         has_document=row.first_document_at is not None,
+        fetched_at=row.fetched_at,
         failures=row.failures,
         interval=row.interval,
         asked=row.asked,

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, and_, false, func, literal, true
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
 
+from lifestream.store import search
 from lifestream.store.tables import EntryRow, SourceRow
 from lifestream.types import Filter, Near, Stored
 
@@ -42,9 +43,8 @@ def condition(wanted: Filter) -> ColumnElement[bool]:
         parts.append(_lowered(listed, tag).contains(tag, autoescape=True))
     if wanted.near:
         parts.append(_within(wanted.near))
-    text = func.coalesce(EntryRow.title, "") + " " + EntryRow.summary + " " + EntryRow.content_html
-    for word in wanted.q.lower().split():
-        parts.append(_lowered(text, word).contains(word, autoescape=True))
+    if wanted.q:
+        parts.append(search.condition(wanted.q))
     return and_(true(), *parts)
 
 
@@ -58,8 +58,7 @@ def matches(stored: Stored, wanted: Filter) -> bool:
         return False
     if wanted.near and (entry.location is None or not _close(entry.location.lat, entry.location.lon, wanted.near)):
         return False
-    text = f"{entry.title or ''} {entry.summary} {entry.content_html}".lower() if wanted.q else ""
-    return all(word in text for word in wanted.q.lower().split())
+    return not wanted.q or search.matches(entry, wanted.q)
 
 
 def _lowered(text: ColumnElement[Any], word: str) -> ColumnElement[str]:

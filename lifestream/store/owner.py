@@ -1,12 +1,13 @@
 """The owner's keys: password, sessions, API tokens; and single facts that have to outlive a restart."""
 
 import hashlib
+import hmac
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,6 +20,10 @@ SESSION_LASTS = timedelta(days=60)
 PASSWORD = "password_hash"
 SETUP = "setup_digest"
 SERVED_AT = "served_at"
+SITE = "site"
+MD5 = "token_md5:"
+"""Before a token's digest: the MD5 by which the old scrobble protocols prove that they know the token. A token has 256
+random bits, so that neither of its digests leads back to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,20 @@ class Token:
     scope: str
     created_at: datetime
     last_used: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A token as it can be recognised without being known: by its digest, its MD5, or the session key made of it."""
+
+    digest: str
+    md5: str
+    scope: str
+
+    @property
+    def session(self) -> str:
+        """What a scrobbler is given for the token. It lasts as long as the token does, and is kept nowhere."""
+        return hmac.new(self.digest.encode(), b"scrobbler", "sha256").hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +69,14 @@ async def set_fact(db: AsyncConnection, name: str, value: str) -> None:
     await db.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"value": value}))
 
 
+async def first_fact(db: AsyncConnection, name: str, value: str) -> str:
+    """What was said first, by whichever process: `value` if nothing was yet."""
+    dialect = postgresql if db.dialect.name == "postgresql" else sqlite
+    await db.execute(dialect.insert(FactRow).values(name=name, value=value).on_conflict_do_nothing())
+    said: str = (await db.execute(_FACT, {"name": name})).scalar_one()
+    return said
+
+
 async def drop_fact(db: AsyncConnection, name: str) -> bool:
     return (await db.execute(delete(FactRow).where(FactRow.name == name))).rowcount > 0
 
@@ -67,6 +94,7 @@ async def create_token(db: AsyncConnection, name: str, scope: str, now: datetime
         )
     except IntegrityError:
         raise Conflict(f"There is a token “{name}” already; revoke it first or take another name.") from None
+    await set_fact(db, MD5 + digest(token), hashlib.md5(token.encode(), usedforsecurity=False).hexdigest())
     return token
 
 
@@ -76,8 +104,14 @@ async def tokens(db: AsyncConnection) -> Sequence[Token]:
 
 
 async def revoke_token(db: AsyncConnection, name: str) -> None:
+    of_it = select(literal(MD5) + TokenRow.digest).where(TokenRow.name == name)
+    await db.execute(delete(FactRow).where(FactRow.name.in_(of_it)))
     if not (await db.execute(delete(TokenRow).where(TokenRow.name == name))).rowcount:
         raise NotFound(f"There is no token “{name}”.")
+
+
+async def keys(db: AsyncConnection) -> Sequence[Key]:
+    return [Key(row.digest, row.value, row.scope) for row in await db.execute(_KEYS)]
 
 
 async def token_scope(db: AsyncConnection, token: str) -> str | None:
@@ -113,4 +147,7 @@ async def close_all_sessions(db: AsyncConnection) -> None:
     await db.execute(delete(SessionRow))
 
 
+_KEYS = select(TokenRow.digest, TokenRow.scope, FactRow.value).join(
+    FactRow, FactRow.name == literal(MD5) + TokenRow.digest
+)
 _FACT = select(FactRow.value).where(FactRow.name == bindparam("name"))

@@ -3,19 +3,21 @@
 import re
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from sqlalchemy import BigInteger, Table, Text, bindparam, case, func, insert, select, update
+from sqlalchemy import BigInteger, Table, Text, bindparam, case, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lifestream.errors import Conflict, InvalidInput, NotFound
 from lifestream.protocol.hub import address_key
+from lifestream.protocol.silence import LATE
 from lifestream.store import changes, entries, feeds, gate, subscribers
-from lifestream.store.tables import AnyRow, FeedRow, SourceRow, SubscriptionRow
-from lifestream.types import KINDS, Audience, Source, Visibility
+from lifestream.store.tables import AnyRow, BackfillRow, FeedRow, SourceRow, SubscriptionRow
+from lifestream.types import KINDS, Audience, Delivery, Source, Visibility
 
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 NOTES = "notes"
@@ -91,6 +93,17 @@ async def get(db: AsyncConnection, slug: str, *, audience: Audience) -> Source:
     return _source(row)
 
 
+async def at_address(db: AsyncConnection, url: str) -> str | None:
+    """The slug of the source that was added or is fetched at this address."""
+    key = address_key(url)
+    query = (
+        select(SourceRow.slug)
+        .outerjoin(FeedRow, FeedRow.id == SourceRow.feed_id)
+        .where(SourceRow.removed.is_(False), or_(SourceRow.added_key == key, FeedRow.url_key == key))
+    )
+    return (await db.execute(query.limit(1))).scalar_one_or_none()
+
+
 async def of_feeds(db: AsyncConnection, feed_ids: Sequence[int]) -> dict[int, Source]:
     """The sources of these feeds, by feed. For the flow itself, which sees all."""
     rows = await db.execute(_OF_FEEDS, {"feeds": list(feed_ids)})
@@ -112,13 +125,41 @@ async def rename(db: AsyncConnection, source: Source, *, title: str | None, kind
 
 
 async def counted(
-    db: AsyncConnection, source: Source, done: entries.Recorded, now: datetime, *, feed_title: str = "", **values: Any
+    db: AsyncConnection,
+    source: Source,
+    done: entries.Recorded,
+    now: datetime,
+    *,
+    feed_title: str = "",
+    told: bool = False,
+    **values: Any,
 ) -> None:
-    """Keeps a source's books after entries were recorded. `feed_title` counts where the owner gave none."""
+    """Keeps a source's books after entries were recorded. `feed_title` counts where the owner gave none.
+
+    `told`: a push brought them, or said that there is something. So push works, and what a poll found a moment ago
+    it did not miss.
+    """
     if done.new:
         values |= {"last_entry": now}
     counts = {"row": source.id, "more": done.living, "feed_title": feed_title}
-    await db.execute(_COUNTED, counts | values)
+    if told:
+        await db.execute(_COUNTED_AND_TOLD, counts | values | {"told_at": now, "recently": now - LATE})
+    else:
+        await db.execute(_COUNTED, counts | values)
+
+
+async def missed(db: AsyncConnection, source: Source, count: int, now: datetime) -> Source:
+    """A poll found `count` entries that push had not told of; returns the source with one more such look."""
+    await db.execute(_MISSED, {"row": source.id, "count": count, "missed_at": now, "recently": now - LATE})
+    return replace(source, missed=source.missed + count, missed_looks=source.missed_looks + 1)
+
+
+async def pushed_by(db: AsyncConnection, source: Source, delivery: Delivery, now: datetime, **values: Any) -> None:
+    """It is pushed from now on, if it was not already; what a poll finds before the next look was there before."""
+    if source.delivery != delivery:
+        values |= {"delivery": delivery, "pushed_since": now, "missed_lately": 0, "missed_looks": 0}
+    if values:
+        await change(db, source, **values)
 
 
 async def set_visibility(db: AsyncConnection, source: Source, visibility: Visibility, now: datetime) -> None:
@@ -142,6 +183,7 @@ async def remove(db: AsyncConnection, source: Source, now: datetime) -> None:
     await entries.renumber_source(db, source.id, now=now, values=entries.gone_with_source())
     gone = {"removed": True, "slug": f"{source.slug}~{source.id}", "feed_id": None, "added_key": "", "entry_count": 0}
     await change(db, source, **gone)
+    await db.execute(delete(BackfillRow).where(BackfillRow.source_id == source.id))
     if source.feed_id is not None:
         await subscribers.withdraw(db, await _topic_keys(db, source))
         leaving = {"state": "leaving", "asking": "unsubscribe", "due_at": now, "attempts": 0}
@@ -192,7 +234,8 @@ _SOURCES = (
         SourceRow.id, SourceRow.slug, SourceRow.title, SourceRow.url, SourceRow.site_url, SourceRow.feed_id,
         SourceRow.kind, SourceRow.visibility, SourceRow.state, SourceRow.delivery, SourceRow.hub_choice,
         SourceRow.hub_url, SourceRow.last_push, SourceRow.last_entry, SourceRow.last_error,
-        SourceRow.entry_count, FeedRow.url.label("feed_url"), FeedRow.self_url, FeedRow.discovered,
+        SourceRow.entry_count, SourceRow.missed, SourceRow.missed_looks, SourceRow.pushed_since,
+        FeedRow.url.label("feed_url"), FeedRow.self_url, FeedRow.discovered,
         FeedRow.fetched_at, _lease.label("lease_expires"),
     )
     .outerjoin(FeedRow, FeedRow.id == SourceRow.feed_id)
@@ -205,6 +248,17 @@ _feed_title = func.coalesce(func.nullif(bindparam("feed_title", type_=Text), "")
 _COUNTED = _CHANGE.values(
     entry_count=_table.c.entry_count + bindparam("more", type_=BigInteger),
     title=case((_table.c.title_given, _table.c.title), else_=_feed_title),
+)
+_lately = case((_table.c.last_missed >= bindparam("recently"), _table.c.missed_lately), else_=0)
+_COUNTED_AND_TOLD = _COUNTED.values(
+    last_push=bindparam("told_at"), missed=_table.c.missed - _lately, missed_lately=0, missed_looks=0
+)
+_count = bindparam("count", type_=BigInteger)
+_MISSED = _CHANGE.values(
+    missed=_table.c.missed + _count,
+    missed_lately=_lately + _count,
+    missed_looks=_table.c.missed_looks + 1,
+    last_missed=bindparam("missed_at"),
 )
 
 
@@ -231,6 +285,9 @@ def _source(row: AnyRow) -> Source:
         last_entry=row.last_entry,
         last_error=row.last_error or None,
         entry_count=row.entry_count,
+        missed=row.missed,
+        missed_looks=row.missed_looks,
+        pushed_since=row.pushed_since,
     )
 
 

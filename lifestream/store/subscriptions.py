@@ -1,9 +1,9 @@
-"""Our subscriptions at other people's hubs: asking, being verified, leases, leaving."""
+"""Our subscriptions at other people's hubs and clouds: asking, being verified, leases, leaving."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,6 +12,7 @@ from lifestream.store import due
 from lifestream.store.tables import AnyRow, FeedRow, SourceRow, SubscriptionRow
 
 HOLD = timedelta(seconds=90)
+Way = Literal["websub", "rsscloud"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +21,14 @@ class Subscription:
 
     id: int
     feed_id: int
+    kind: Way
     hub_url: str
     topic: str
     token: str
     secret: str
     state: str
     asking: str
+    asked_at: datetime | None
     expires_at: datetime | None
     attempts: int
 
@@ -44,12 +47,27 @@ async def by_token(db: AsyncConnection, token: str) -> Subscription | None:
     return None if row is None else _subscription(row)
 
 
+async def at_a_cloud(db: AsyncConnection, feed_url: str) -> list[Subscription]:
+    """Those that an rssCloud may tell of `feed_url`."""
+    rows = await db.execute(_AT_A_CLOUD, {"topic": feed_url.replace("\0", "")})  # PostgreSQL's text cannot hold it
+    return [_subscription(row) for row in rows]
+
+
 async def add(
-    db: AsyncConnection, *, feed_id: int, hub_url: str, topic: str, token: str, secret: str, now: datetime
+    db: AsyncConnection,
+    *,
+    feed_id: int,
+    hub_url: str,
+    topic: str,
+    token: str,
+    secret: str,
+    now: datetime,
+    kind: Way = "websub",
 ) -> None:
     """A subscription that is to be asked for at once; committed before the hub is asked, which may verify first."""
     values = {
-        "feed_id": feed_id, "hub_url": hub_url, "topic": topic, "token": token, "secret": secret, "due_at": now,
+        "feed_id": feed_id, "kind": kind, "hub_url": hub_url, "topic": topic, "token": token, "secret": secret,
+        "due_at": now,
     }  # fmt: skip
     await db.execute(insert(SubscriptionRow).values(values))
 
@@ -80,7 +98,14 @@ async def waiting_sources(db: AsyncConnection, before: datetime) -> Sequence[Any
 
 
 _ALL = select(*SubscriptionRow.__table__.columns)
-_OF_FEED = _ALL.where(SubscriptionRow.feed_id == bindparam("feed"), SubscriptionRow.state != "ended")
+_OF_FEED = _ALL.where(SubscriptionRow.feed_id == bindparam("feed"), SubscriptionRow.state != "ended").order_by(
+    SubscriptionRow.id
+)
+_AT_A_CLOUD = _ALL.where(
+    SubscriptionRow.kind == "rsscloud",
+    SubscriptionRow.topic == bindparam("topic"),
+    SubscriptionRow.state.in_(("pending", "active")),
+)
 _BY_TOKEN = _ALL.where(SubscriptionRow.token == bindparam("token"))
 
 
@@ -88,12 +113,14 @@ def _subscription(row: AnyRow) -> Subscription:
     return Subscription(
         id=row.id,
         feed_id=row.feed_id,
+        kind=row.kind,
         hub_url=row.hub_url,
         topic=row.topic,
         token=row.token,
         secret=row.secret,
         state=row.state,
         asking=row.asking,
+        asked_at=row.asked_at,
         expires_at=row.expires_at,
         attempts=row.attempts,
     )

@@ -96,6 +96,8 @@ class FeedRow(Base):
     body_digest: Mapped[str] = mapped_column(default="")
     first_document_at: Mapped[datetime | None]
     fetched_at: Mapped[datetime | None]
+    moved_to: Mapped[str | None]
+    """Where the last look was sent for good (301, 308). Said twice in a row, it becomes `url`."""
     failures: Mapped[int] = mapped_column(default=0)
     interval: Mapped[int] = mapped_column(default=0)
     poll_at: Mapped[datetime | None]
@@ -108,6 +110,15 @@ class FeedRow(Base):
     pace_at: Mapped[datetime]
     pace_gap: Mapped[float] = mapped_column(default=0.0)
     pace_last: Mapped[datetime | None]
+
+
+class HostRow(Base):
+    """When a host may be polled again: so many feeds that live together are not all asked for at once."""
+
+    __tablename__ = "hosts"
+
+    host: Mapped[str] = mapped_column(primary_key=True)
+    free_at: Mapped[datetime]
 
 
 class SourceRow(Base):
@@ -135,6 +146,12 @@ class SourceRow(Base):
     last_entry: Mapped[datetime | None]
     last_error: Mapped[str] = mapped_column(default="")
     entry_count: Mapped[int] = mapped_column(default=0)
+    pushed_since: Mapped[datetime | None]
+    missed: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Entries that a poll found although the source is pushed; `missed_lately` of them a push may still take back."""
+    missed_lately: Mapped[int] = mapped_column(default=0, server_default="0")
+    missed_looks: Mapped[int] = mapped_column(default=0, server_default="0")
+    last_missed: Mapped[datetime | None]
     created_at: Mapped[datetime]
     removed: Mapped[bool] = mapped_column(default=False)
     """Removed by the owner; the row stays for its entries' tombstones, under a slug nobody can have."""
@@ -143,7 +160,8 @@ class SourceRow(Base):
 class SubscriptionRow(Base):
     """Ours at somebody's hub. The secret and the lease stay good until a renewal is verified (WebSub 5.1).
 
-    `asking` is what the hub was last asked and has not verified: "subscribe", "unsubscribe" or nothing.
+    `asking` is what the hub was last asked and has not verified: "subscribe", "unsubscribe" or nothing. At an rssCloud
+    `hub_url` is where we register, and `topic` the feed as we named it there; it has no use for token and secret.
     """
 
     __tablename__ = "subscriptions"
@@ -151,6 +169,8 @@ class SubscriptionRow(Base):
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     feed_id: Mapped[int] = mapped_column(ForeignKey("feeds.id"), index=True)
+    kind: Mapped[str] = mapped_column(default="websub", server_default="websub")
+    """websub, rsscloud"""
     hub_url: Mapped[str]
     topic: Mapped[str]
     token: Mapped[str] = mapped_column(unique=True)
@@ -206,7 +226,7 @@ class EntryRow(Base):
     quiet: Mapped[bool] = mapped_column(default=False)
     exposed: Mapped[bool] = mapped_column(default=True)
     deleted_by: Mapped[str] = mapped_column(default="")
-    """Nobody (""), its "source" or the "owner"."""
+    """Nobody (""), its "source", its "absence" from a document that is complete, or the "owner"."""
     kind: Mapped[str]
     verb: Mapped[str] = mapped_column(default="post")
     title: Mapped[str | None]
@@ -339,3 +359,29 @@ class FactRow(Base):
 
     name: Mapped[str] = mapped_column(primary_key=True)
     value: Mapped[str]
+
+
+class BackfillRow(Base):
+    """A walk through the older pages of a source's feed, and how far it got. One for each source.
+
+    A claim is for the whole host: its other walks wait meanwhile, so that nobody is asked two things at once.
+    """
+
+    __tablename__ = "backfills"
+
+    source_id: Mapped[int] = mapped_column(Id, ForeignKey("sources.id"), primary_key=True, autoincrement=False)
+    state: Mapped[str] = mapped_column(default="walking")
+    """walking, stopped, failed, done"""
+    next_url: Mapped[str]
+    """The page to fetch next. Where a walk failed or was stopped, it goes on there."""
+    host: Mapped[str] = mapped_column(index=True)
+    pages: Mapped[int] = mapped_column(default=0)
+    entries: Mapped[int] = mapped_column(default=0)
+    added: Mapped[int] = mapped_column(default=0)
+    oldest: Mapped[datetime | None]
+    visited: Mapped[bytes] = mapped_column(LargeBinary, default=b"")
+    """Of each page so far eight bytes of its address's digest, and eight of its entries': how a loop is noticed."""
+    error: Mapped[str] = mapped_column(default="")
+    attempts: Mapped[int] = mapped_column(default=0)
+    due_at: Mapped[datetime | None] = mapped_column(index=True)
+    claimed_until: Mapped[datetime | None]

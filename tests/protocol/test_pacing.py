@@ -2,10 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lifestream.protocol.pacing import Pace
+from lifestream.protocol.pacing import Pace, host_of
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 MS = timedelta(milliseconds=1)
@@ -78,3 +79,14 @@ def test_no_more_than_ten_and_five_a_second_go_through(pings):
     for first, began in enumerate(looks):
         for count, ended in enumerate(looks[first:], start=1):
             assert count <= 10 + 5 * ((ended - began) / SECOND) + 1e-3
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://Blog.example/feed?x", "https://blog.example:443"), ("http://blog.example:80/", "http://blog.example:80"),
+        ("http://blog.example:8080/a", "http://blog.example:8080"), ("http://[::1]:8000/", "http://::1:8000"),
+    ],
+)  # fmt: skip
+def test_a_host_is_scheme_name_and_port(url, host):
+    assert host_of(url) == host

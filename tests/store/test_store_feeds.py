@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import text
 
-from lifestream.protocol.pacing import AT_ONCE, PER_SECOND
+from lifestream.protocol.pacing import AT_ONCE, PER_SECOND, SPACING
 from lifestream.site import Site
 from lifestream.store import feeds, sources
 from lifestream.store.database import Store
@@ -243,3 +243,80 @@ async def test_a_feed_with_a_document_in_the_inbox_outlives_its_source(site: Sit
     async with store.begin() as db:
         await sources.remove(db, await sources.get(db, "blog", audience="owner"), NOON)
     assert await count(store, FeedRow) == 1
+
+
+# -- politeness -------------------------------------------------------------------------------
+
+
+async def neighbours(store: Store, count: int) -> None:
+    """Feeds that live on one host and were looked at once; a poll of each is due a day later."""
+    for number in range(count):
+        await feed_source(store, f"https://many.example/{number}", slug=f"many-{number}")
+    for look in await claimed(store, NOON):
+        async with store.begin() as db:
+            await feeds.finish(
+                db, look, NOON, found=True, poll_at=NOON + DAY, discovered=True, first_document_at=NOON, fetched_at=NOON
+            )
+
+
+async def polled(store: Store, now: datetime) -> list[str]:
+    looks = await claimed(store, now)
+    for look in looks:
+        await ends(store, look, now, found=True)
+    return [look.url for look in looks]
+
+
+async def test_first_looks_at_one_host_go_at_once(site: Site) -> None:
+    for number in range(4):
+        await feed_source(site.store, f"https://many.example/{number}", slug=f"many-{number}")
+    assert len(await claimed(site.store, NOON)) == 4
+
+
+async def test_polls_of_one_host_are_spaced_and_all_of_them_come(site: Site) -> None:
+    await neighbours(site.store, 4)
+    await feed_source(site.store, "https://other.example/feed", slug="other")
+    at = NOON + DAY
+    assert len(await polled(site.store, at)) == 2, "one of the many, and the first look elsewhere"
+    assert await polled(site.store, at + SPACING - MOMENT) == []
+    found = [await polled(site.store, at + number * SPACING) for number in (1, 2, 3, 4)]
+    assert [len(one) for one in found] == [1, 1, 1, 0]
+    assert len({one for (one,) in found[:3]}) == 3
+
+
+async def test_a_poll_waits_too_that_falls_due_just_after_another(site: Site) -> None:
+    await neighbours(site.store, 2)
+    found = []
+    for _ in range(2):
+        async with site.store.begin() as db:
+            found.append(await feeds.claim(db, NOON + DAY, 1))
+    assert [len(one) for one in found] == [1, 0]
+
+
+async def test_a_ping_does_not_wait_for_polls_of_its_host(site: Site) -> None:
+    await neighbours(site.store, 3)
+    at = NOON + DAY
+    (first,) = await polled(site.store, at)
+    pinged = next(f"https://many.example/{number}" for number in range(3) if not first.endswith(str(number)))
+    async with site.store.begin() as db:
+        (found,) = await feeds.matching(db, [pinged])
+        await feeds.ask(db, {found.id: (1, "ping")}, at)
+    assert await polled(site.store, at) == [pinged]
+
+
+async def test_a_clock_that_is_set_back_stops_no_polls(site: Site) -> None:
+    await neighbours(site.store, 2)
+    assert len(await polled(site.store, NOON + 100 * DAY)) == 1
+    async with site.store.begin() as db:
+        await db.execute(text("UPDATE feeds SET due_at = poll_at"))
+    assert len(await polled(site.store, NOON + DAY)) == 1
+
+
+@on_postgresql
+async def test_two_workers_do_not_poll_one_host_at_once(site: Site) -> None:
+    await neighbours(site.store, 6)
+
+    async def one() -> int:
+        async with site.store.begin() as db:
+            return len(await feeds.claim(db, NOON + DAY, 1))
+
+    assert sum(await asyncio.gather(*(one() for _ in range(6)))) == 1

@@ -1,6 +1,7 @@
 """The owner's keys: what is given out is shown once, and only its digest is kept."""
 
 import asyncio
+from hashlib import md5
 
 import pytest
 from sqlalchemy import select
@@ -49,6 +50,20 @@ async def test_only_the_digest_of_a_token_is_kept(site: Site) -> None:
     kept = str(await row(site.store, TokenRow))
     assert given not in kept and given.removeprefix("ls_") not in kept
     assert owner.digest(given) in kept
+
+
+async def test_a_tokens_md5_is_kept_for_old_protocols_and_goes_with_it(site: Site) -> None:
+    """Of the token itself nothing is kept there either."""
+    given, _ = await token(site.store), await token(site.store, "other")
+    async with site.store.begin() as db:
+        key = next(one for one in await owner.keys(db) if one.digest == owner.digest(given))
+        assert key.md5 == md5(given.encode()).hexdigest() and key.scope == "read"
+        assert key.session not in (key.md5, key.digest, key.digest[:32])
+        facts = (await db.execute(select(FactRow.name, FactRow.value))).all()
+        assert given not in str(facts) and key.session not in str(facts)
+        await owner.revoke_token(db, "phone")
+        assert [one.digest for one in await owner.keys(db)] != []
+        assert key.md5 not in str((await db.execute(select(FactRow.value))).all())
 
 
 async def test_no_two_tokens_are_the_same(site: Site) -> None:

@@ -3,8 +3,10 @@
 import asyncio
 
 import pytest
+from sqlalchemy import update
 
 from lifestream.errors import Conflict, Gone, InvalidInput, NotFound
+from lifestream.protocol.hub import address_key
 from lifestream.site import Site
 from lifestream.store import entries, feeds, sources, subscriptions
 from lifestream.store.database import Store
@@ -345,3 +347,15 @@ async def test_the_slug_of_a_removed_source_is_free_more_than_once(site: Site) -
     for _ in range(3):
         await remove(site.store, await local_source(site.store))
     assert (await local_source(site.store)).slug == "diary"
+
+
+async def test_a_source_is_found_by_the_address_it_was_added_or_is_fetched_at(site: Site) -> None:
+    source = await feed_source(site.store, "https://blog.example/")
+    async with site.store.begin() as db:
+        await db.execute(update(FeedRow).values(url_key=address_key(BLOG)))
+        for url in ("http://blog.example", BLOG):
+            assert await sources.at_address(db, url) == "blog"
+        assert await sources.at_address(db, "https://elsewhere.example/") is None
+    await remove(site.store, source)
+    async with site.store.read() as db:
+        assert await sources.at_address(db, BLOG) is None

@@ -1,0 +1,47 @@
+"""Keeps the search index up to the head of the log: behind what is stored, and before what is searched."""
+
+import asyncio
+
+from lifestream.log import get_logger
+from lifestream.site import Site
+from lifestream.store import bells, search
+
+log = get_logger(__name__)
+
+SEARCH_WAITS = 2.0
+"""Seconds that a search waits for the index; in the middle of a long import it finds what is indexed by then."""
+
+
+async def follow(site: Site) -> None:
+    """Runs until cancelled."""
+    bell = site.store.bells[bells.LOG]
+    while True:
+        heard = bell.strokes
+        try:
+            await up_to_the_head(site)
+        except Exception as error:  # the database is away; the position is still where it was
+            log.error("index", status="failed", error=type(error).__name__)
+            await asyncio.sleep(1.0)
+            continue
+        await bell.heard(heard, timeout=5.0)
+
+
+async def before_search(site: Site) -> None:
+    """Returns when all that is stored can be found, or soon."""
+    try:
+        async with asyncio.timeout(SEARCH_WAITS):
+            await up_to_the_head(site)
+    except TimeoutError:
+        pass
+
+
+async def up_to_the_head(site: Site) -> None:
+    while True:
+        async with site.store.read() as db:
+            before = await search.position(db)
+            page, upto = await search.unknown(db, before)
+        if upto == before:
+            return
+        async with site.store.begin(durable=False) as db:
+            await search.know(db, page, before, upto)
+        await asyncio.sleep(0)
