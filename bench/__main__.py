@@ -7,18 +7,23 @@ import platform
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from bench import latency, pushes
+from bench import fanout, latency, pushes
 from lifestream.store import sqlite_version
 
-ALL = {"latency": latency.measure, "pushes": pushes.measure}
+ALL = {"latency": latency.measure, "pushes": pushes.measure, "fanout": fanout.measure}
 RESULTS = Path(__file__).with_name("results.json")
 AIMS = {
     "latency.ping_to_page_p50_ms": "< 8", "latency.ping_to_page_p99_ms": "< 20", "latency.resident_mb": "< 150",
     "pushes.accepted_per_second": "≥ 1000",
+    "fanout.websocket_cpu_s_per_million_to_floor": "≤ 1.25", "fanout.sse_cpu_s_per_million_to_floor": "≤ 1.25",
+    "fanout.websocket_last_p50_ms_to_floor": "≤ 1.3", "fanout.sse_last_p50_ms_to_floor": "≤ 1.3",
+    "fanout.websocket_kb_per_connection": "≤ 4", "fanout.sse_kb_per_connection": "≤ 4",
+    "fanout.burst_deliveries_per_s": "> 1,000,000", "fanout.slow_growth_mb": "≤ 100", "fanout.herd_s": "≤ 10",
 }  # fmt: skip
 
 
@@ -30,13 +35,22 @@ def main(names: list[str]) -> None:
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
     }  # fmt: skip
     for name in names or ALL:
-        results[name] = {key: round(value, 2) for key, value in asyncio.run(ALL[name]()).items()}
+        if found := asyncio.run(ALL[name]()):
+            results[name] = _rounded(found)
     table = Table("figure", "value", "aim", title="lifestream benchmarks")
     for name in ALL:
         for key, value in results.get(name, {}).items():
-            table.add_row(f"{name}: {key}", f"{value:,.1f}", AIMS.get(f"{name}.{key}", ""))
-    Console().print(table)
+            if not isinstance(value, dict):
+                table.add_row(f"{name}: {key}", f"{value:,.{1 if value > 10 else 2}f}", AIMS.get(f"{name}.{key}", ""))
+    console = Console()
+    console.print(table)
+    if "fanout" in results:
+        console.print(fanout.table(results["fanout"]))
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+
+
+def _rounded(found: Any) -> Any:
+    return {key: _rounded(value) for key, value in found.items()} if isinstance(found, dict) else round(found, 2)
 
 
 main(sys.argv[1:])

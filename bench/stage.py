@@ -18,15 +18,46 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 HEAD = b"HTTP/1.1 %d OK\r\nContent-Type: %s\r\nContent-Length: %d\r\n%s\r\n"
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+COMMAND = [sys.executable, "-m", "lifestream"]
 
 
 @dataclass
 class Server:
     """A lifestream in a process of its own."""
 
-    process: subprocess.Popen[str]
-    url: str
+    folder: Path
     token: str
+    process: subprocess.Popen[str] = field(init=False)
+    url: str = field(init=False)
+
+    @classmethod
+    async def fresh(cls, folder: Path) -> "Server":
+        """With an empty database, in `folder`."""
+        made = await asyncio.create_subprocess_exec(
+            *COMMAND, "token", "create", "bench", "--scope", "owner", env=_environment(folder),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        token, errors = await made.communicate()
+        assert made.returncode == 0, errors.decode()
+        server = cls(folder, token.decode().strip())
+        await server.start(port=0)
+        return server
+
+    async def start(self, port: int) -> None:
+        log = self.folder / "log"
+        with log.open("a") as stderr:
+            self.process = subprocess.Popen(
+                [*COMMAND, "serve", "--port", str(port)], env=_environment(self.folder), stdout=subprocess.PIPE,
+                stderr=stderr, text=True,
+            )  # fmt: skip
+        assert self.process.stdout is not None
+        line = await asyncio.to_thread(self.process.stdout.readline)
+        assert line, f"the server did not start: {log.read_text()}"
+        self.url = line.split()[-1]
+
+    async def stop(self) -> None:
+        self.process.terminate()
+        await asyncio.to_thread(self.process.wait, 20)
 
     @property
     def port(self) -> int:
@@ -145,26 +176,26 @@ async def stage(*, advertises_hub: bool) -> AsyncIterator[tuple[Server, Publishe
     publisher = Publisher(advertises_hub=advertises_hub)
     listening = await asyncio.start_server(publisher.serve, "127.0.0.1", 0)
     publisher.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    try:
+        async with alone() as server:
+            yield server, publisher
+    finally:
+        listening.close()
+
+
+@asynccontextmanager
+async def alone() -> AsyncIterator[Server]:
+    """A fresh lifestream on SQLite."""
     with tempfile.TemporaryDirectory(prefix="lifestream-bench-") as folder:
-        environment = os.environ | {"LIFESTREAM_DATA_DIR": folder, "LIFESTREAM_ALLOW_NETWORKS": "127.0.0.0/8"}
-        command = [sys.executable, "-m", "lifestream"]
-        made = subprocess.run(
-            [*command, "token", "create", "bench", "--scope", "owner"], env=environment, capture_output=True, text=True,
-            check=True,
-        )  # fmt: skip
-        with Path(folder, "log").open("w") as log:
-            process = subprocess.Popen(
-                [*command, "serve", "--port", "0"], env=environment, stdout=subprocess.PIPE, stderr=log, text=True
-            )
+        server = await Server.fresh(Path(folder))
         try:
-            assert process.stdout is not None
-            line = await asyncio.to_thread(process.stdout.readline)
-            assert line, f"the server did not start: {Path(folder, 'log').read_text()}"
-            yield Server(process, line.split()[-1], made.stdout.strip()), publisher
+            yield server
         finally:
-            process.terminate()
-            await asyncio.to_thread(process.wait, 20)
-            listening.close()
+            await server.stop()
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    return os.environ | {"LIFESTREAM_DATA_DIR": str(folder), "LIFESTREAM_ALLOW_NETWORKS": "127.0.0.0/8"}
 
 
 def _children(pid: int) -> list[int]:

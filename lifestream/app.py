@@ -18,7 +18,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
-from lifestream import __version__, admin, api, pages
+from lifestream import __version__, admin, api, index, pages
 from lifestream.access import Caller
 from lifestream.config import Config
 from lifestream.errors import (
@@ -38,12 +38,14 @@ from lifestream.headers import SecurityHeaders
 from lifestream.log import get_logger
 from lifestream.places import top
 from lifestream.publish import hub as hub_work
+from lifestream.publish import playing
 from lifestream.publish.encode import Encoder
 from lifestream.publish.longpoll import poll
+from lifestream.publish.presence import Presence
 from lifestream.publish.sse import events
 from lifestream.publish.tail import Tail
 from lifestream.publish.websocket import stream
-from lifestream.receive import hub, hub_callback, timer
+from lifestream.receive import hub, hub_callback, rsscloud, scrobble, timer
 from lifestream.render import Renderer
 from lifestream.site import Site
 from lifestream.store import sources
@@ -77,7 +79,9 @@ TITLES = {
     500: "Something broke here",
     503: "Not now",
 }
-MACHINE_PATHS = ("/hub", "/push/", "/live/", "/hooks/", "/scrobble", "/rsscloud", "/healthz", "/readyz", "/metrics")
+MACHINE_PATHS = (
+    "/hub", "/push/", "/live/", "/hooks/", "/scrobble", "/1/", "/rsscloud", "/healthz", "/readyz", "/metrics",
+)  # fmt: skip
 
 
 def create_app() -> FastAPI:
@@ -93,12 +97,15 @@ def create_app() -> FastAPI:
             Route("/push/{token}", hub_callback.receive, methods=["POST"]),
             Route("/hub", hub.ask, methods=["POST"]),
             Route("/", hub.ask, methods=["POST"]),
+            Route("/rsscloud/notify", rsscloud.notify, methods=["POST"]),
+            Route("/rsscloud/notify", rsscloud.challenge, methods=["GET"]),
             WebSocketRoute("/live", stream),
             Route("/live/events", events, methods=["GET"]),
             Route("/live/poll", poll, methods=["GET"]),
             Route("/healthz", healthz, methods=["GET"]),
             Route("/readyz", readyz, methods=["GET"]),
             Mount("/static", StaticFiles(directory=top("static"))),
+            *scrobble.routes,
             *pages.routes,
             *admin.routes,
         ]
@@ -123,16 +130,20 @@ async def running(app: FastAPI, config: Config, *, background: bool = True) -> A
     app.state.encoder = encoder = Encoder(renderer)
     app.state.tail = tail = Tail(site, encoder.entry)
     app.state.tries = admin.Tries()
+    app.state.wrong_keys = admin.Tries()
     app.state.pushed_to = {}
     tasks: list[asyncio.Task[None]] = []
     app.state.tasks = tasks
     try:
         await migrate(site.store)
         await site.prepare()
-        wanted: list[Coroutine[Any, Any, None]] = [site.store.watch(), tail.run()]
+        wanted: list[Coroutine[Any, Any, None]] = [site.store.watch(), tail.run(), Presence(tail, site.wire).run()]
+        wanted.append(playing.follow(site, tail))
+        if site.wire:
+            wanted.append(site.wire.run())
         if background:
             wanted += [worker.run() for worker in [*timer.workers(site), *hub_work.workers(site)]]
-            wanted += [timer.keep_house(site), hub_work.follow(site)]
+            wanted += [timer.keep_house(site), hub_work.follow(site), index.follow(site)]
         tasks.extend(asyncio.create_task(one) for one in wanted)
         await tail.ready.wait()
         yield

@@ -4,9 +4,11 @@ Errors are one clear line on stderr and a non-zero exit; output for people is a 
 """
 
 import asyncio
+import logging
 import os
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -86,9 +88,12 @@ def serve(
     config = read_config().served_at(host, port)
     _only_with_postgresql(config, wanted=workers > 1, what="--workers above 1")
     if workers > 1:
-        raise InvalidInput(
-            "--workers above 1 is not built yet: start several `lifestream serve` behind a proxy instead."
-        )
+        if not config.redis_url:
+            raise ConfigError("--workers above 1 needs a Redis server to connect them: set LIFESTREAM_REDIS_URL.")
+        from lifestream.supervise import supervise
+
+        supervise(config, host=host, port=port, background=not no_background, workers=workers)
+        return
     from lifestream.serve import serve as run_server  # after what is refused at once: this takes a second
 
     run_server(config, host=host, port=port, background=not no_background)
@@ -239,6 +244,55 @@ def source_refresh(slug: str) -> None:
     _act(slug, "refresh", "A running server looks now at")
 
 
+@source_app.command("backfill")
+def source_backfill(slug: str, as_json: AsJson = False) -> None:
+    """Fetches a source's history, back to its first page. What was interrupted goes on where it was."""
+    from lifestream import log
+    from lifestream.backfill import backfill_json, walk
+
+    async def command(site: Any) -> Any:
+        log.configure(site.config.log_format, level=logging.ERROR)  # the bar says it
+        with _showing_pages(slug, hidden=as_json or not sys.stderr.isatty()) as show:
+            try:
+                return await walk(site, slug, show)
+            except asyncio.CancelledError:
+                print(f"lifestream: Stopped; `lifestream source backfill {slug}` goes on there.", file=sys.stderr)
+                raise
+
+    ended = _with_site(command)
+    if as_json:
+        _print_json(backfill_json(ended))
+    if ended.state != "done":
+        why = ended.error or "somebody stopped it."
+        raise LifestreamError(f"{why} `lifestream source backfill {slug}` goes on from page {ended.pages + 1}.")
+    if as_json:
+        return
+    if ended.pages == 1:
+        out.print(f"{slug} names no older pages: there is no history to fetch.")
+    else:
+        out.print(
+            f"{slug}: {ended.pages} pages with {ended.entries} entries, {ended.added} of them new here; "
+            f"the oldest is of {_ago(ended.oldest)}. {ended.error}".rstrip()
+        )
+
+
+@contextmanager
+def _showing_pages(slug: str, *, hidden: bool) -> Iterator[Callable[[Any], None]]:
+    """A bar that moves with each page; how many there are nobody knows."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = [BarColumn(bar_width=16), TimeElapsedColumn(), TextColumn("{task.description}", markup=False)]
+    with Progress(*columns, console=Console(stderr=True), disable=hidden, transient=True) as progress:
+        task = progress.add_task(slug, total=None)
+
+        def show(at: Any) -> None:
+            words = f"{slug}: {at.pages} pages, {at.entries} entries, {at.added} new, back to {_ago(at.oldest)}"
+            later = f"; {at.error} Again at {at.due_at.astimezone():%H:%M:%S}." if at.error and at.due_at else ""
+            progress.update(task, description=words + later)
+
+        yield show
+
+
 def _act(slug: str, action: str, said: str) -> None:
     from lifestream.write import do_to_source
 
@@ -321,8 +375,19 @@ def token_create(
             token = await owner.create_token(db, name, scope, site.now())
         print(token)
         print(f"Scope {scope}. It is not kept here in clear and cannot be shown again.", file=sys.stderr)
+        if scope == "scrobble":
+            print(_for_scrobblers(f"{site.config.base_url}/scrobble"), file=sys.stderr)
 
     _with_site(command)
+
+
+def _for_scrobblers(url: str) -> str:
+    return (
+        "What to tell a scrobbler; docs/scrobbling.md has it for each:\n"
+        f"  ListenBrainz      API URL {url}  user token: the token\n"
+        f"  Last.fm, GNU FM   API URL {url}/2.0/  any user name, password: the token\n"
+        f"  Audioscrobbler    URL     {url}/  any user name, password: the token"
+    )
 
 
 @token_app.command("list")

@@ -31,7 +31,7 @@ async def examine(config: Config) -> list[Finding]:
     site = Site.open(config)
     try:
         database = await _database(site)
-        findings = [database, _sqlite(config), _disk(config), _base_url(config)]
+        findings = [database, _sqlite(config), _disk(config), _base_url(config), await _redis(site)]
         if database.ok:
             findings += [await _owner(site), await _clock(site)]
         findings.append(await _hub(site))
@@ -62,6 +62,20 @@ def _sqlite(config: Config) -> Finding:
             "same instant; it is mended in 3.51.3. Stop the server before other commands that write, or update Python.",
         )  # fmt: skip
     return Finding("sqlite", True, f"SQLite {version}.")
+
+
+async def _redis(site: Site) -> Finding:
+    if site.wire is None:
+        if site.config.redis_url:
+            return Finding("redis", True, "Not used: SQLite serves one process, which needs none.")
+        return Finding("redis", True, "Not used; needed when more than one process serves.")
+    try:
+        await site.wire.ping()
+    except Exception as error:
+        return Finding(
+            "redis", False, f"LIFESTREAM_REDIS_URL does not answer ({_first_line(error)}) Is the server running?"
+        )
+    return Finding("redis", True, "It answers.")
 
 
 def _disk(config: Config) -> Finding:

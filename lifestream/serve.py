@@ -15,6 +15,7 @@ from lifestream.app import create_app, running
 from lifestream.config import Config
 from lifestream.connections import protocols
 from lifestream.errors import SetupError
+from lifestream.site import Site
 from lifestream.store import owner
 
 GRACE_SECONDS = 4
@@ -24,9 +25,8 @@ MOST_FILES = 100_000
 def serve(config: Config, *, host: str, port: int, background: bool) -> None:
     """Serves until SIGTERM or SIGINT. Raises SetupError when the port is taken or the database cannot be used."""
     as_many_files_as_allowed()
-    listening = listen(host, port)
-    config = config.model_copy(update={"base_url": _with_port(config.base_url, port, listening)})
-    run_loop(_serve(config, listening, background))
+    config, listening = bound(config, host, port)
+    run_loop(serve_on(config, listening, background=background))
 
 
 def as_many_files_as_allowed() -> None:
@@ -50,10 +50,13 @@ def run_loop(main: Coroutine[Any, Any, None]) -> None:
         uvloop.run(main)
 
 
-async def _serve(config: Config, listening: socket.socket, background: bool) -> None:
+async def serve_on(
+    config: Config, listening: socket.socket, *, background: bool = True, announces: bool = True
+) -> None:
+    """Serves on a socket that listens, until SIGTERM or SIGINT."""
     app = create_app()
     async with running(app, config, background=background):
-        server = Server(server_config(app, config), announce=lambda: _announce(app.state.site))
+        server = Server(server_config(app, config), (lambda: announce(app.state.site)) if announces else None)
         # Ours, not uvicorn's: it ends by raising the signal again, which kills the process before it has tidied up.
         for one in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(one, server.handle_exit, one, None)
@@ -117,6 +120,12 @@ async def work(config: Config) -> None:
         await stop.wait()
 
 
+def bound(config: Config, host: str, port: int) -> tuple[Config, socket.socket]:
+    """A socket that listens, and the settings that know where. Raises SetupError."""
+    listening = listen(host, port)
+    return config.model_copy(update={"base_url": _with_port(config.base_url, port, listening)}), listening
+
+
 def listen(host: str, port: int) -> socket.socket:
     """A socket that is bound, so that the port is known before anything is started on it."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -139,11 +148,8 @@ def _with_port(base_url: str, asked: int, listening: socket.socket) -> str:
     return f"{base_url[: -len(':0')]}:{given}" if asked == 0 and base_url.endswith(":0") else base_url
 
 
-async def _announce(site: object) -> None:
+async def announce(site: Site) -> None:
     """Where to look, and the one-time set-up link while there is no owner: on stdout, for the person who started it."""
-    from lifestream.site import Site
-
-    assert isinstance(site, Site)
     async with site.store.begin(durable=False) as db:
         await owner.set_fact(db, owner.SERVED_AT, site.config.base_url)
     lines = [f"lifestream is at {site.config.base_url}"]

@@ -1,9 +1,11 @@
 """What a running lifestream is made of: the settings, the open database, the inbox, the HTTP clients, the clock."""
 
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from ipaddress import ip_address
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from lifestream import __version__
@@ -14,6 +16,9 @@ from lifestream.store import due, owner, sources
 from lifestream.store.database import Store
 from lifestream.store.inbox import Inbox
 
+if TYPE_CHECKING:
+    from lifestream.wire import Wire
+
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
@@ -21,13 +26,17 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True)
 class Site:
-    """`client` goes where the owner sends it; `stranger_client` where somebody else's request does."""
+    """`client` goes where the owner sends it; `stranger_client` where somebody else's request does.
+
+    `wire` leads to the other processes, where there may be some.
+    """
 
     config: Config
     store: Store
     inbox: Inbox
     client: Client
     stranger_client: Client
+    wire: "Wire | None" = None
     now: Callable[[], datetime] = field(default=utc_now)
 
     @classmethod
@@ -39,6 +48,7 @@ class Site:
             inbox=Inbox(store),
             client=_client(config, config.allow_networks),
             stranger_client=_client(config, _networks_for_strangers(config)),
+            wire=_wire(config, store),
         )
 
     async def prepare(self, *, starting: bool = True) -> None:
@@ -47,6 +57,8 @@ class Site:
             if starting and self.store.is_sqlite:
                 await due.release_all(db)
             await sources.ensure_notes(db, self.now())
+            if self.wire:
+                self.wire.channel = f"lifestream:{await owner.first_fact(db, owner.SITE, secrets.token_hex(8))}"
 
     async def where_it_was_served(self) -> "Site":
         """The same, with the base URL of the server that ran last: for commands that were not told one."""
@@ -57,12 +69,23 @@ class Site:
     async def aclose(self) -> None:
         await self.client.aclose()
         await self.stranger_client.aclose()
+        if self.wire:
+            await self.wire.aclose()
         await self.store.aclose()
 
 
 def _client(config: Config, allow: Networks) -> Client:
     agent = f"lifestream/{__version__} (+{config.base_url})"
     return Client(allow=allow, user_agent=agent, max_bytes=config.max_feed_bytes)
+
+
+def _wire(config: Config, store: Store) -> "Wire | None":
+    """SQLite needs none: it serves one process, and tells by itself of what commands write."""
+    if not config.redis_url or store.is_sqlite:
+        return None
+    from lifestream.wire import Wire  # its client takes a fifth of a second to import
+
+    return Wire(config.redis_url, store.bells)
 
 
 def client_for_commands(config: Config) -> Client:

@@ -8,6 +8,7 @@ import sqlite3
 import tempfile
 import warnings
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -22,6 +23,7 @@ from lifestream.site import Site
 from lifestream.store.database import Store
 from lifestream.store.migrate import migrate
 from tests.fakes import AppClient
+from tests.redis_server import RedisServer
 
 LOOPBACK = Networks.parse("127.0.0.0/8,::1/128")
 BASE_URL = "http://127.0.0.1:8000"
@@ -61,6 +63,17 @@ def postgresql() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def redis() -> Iterator[RedisServer]:
+    """A real Redis server, for tests that leave it running."""
+    with RedisServer() as server:
+        try:
+            server.start()
+        except (OSError, ImportError) as error:
+            missing_service("Redis", error)
+        yield server
+
+
+@pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated SQLite file, to be copied for each test."""
     path = tmp_path_factory.mktemp("template") / "lifestream.sqlite3"
@@ -86,12 +99,15 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "lifestream.sqlite3")
         yield ""
         return
-    server = request.getfixturevalue("postgresql")
-    name = f"test_{secrets.token_hex(6)}"
-    template = request.getfixturevalue("postgresql_template")
-    psql(server, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
-    yield database_in(server, name)
-    psql(server, f"DROP DATABASE {name} WITH (FORCE)")
+    with fresh(request.getfixturevalue("postgresql"), request.getfixturevalue("postgresql_template")) as url:
+        yield url
+
+
+@pytest.fixture
+def another_database(postgresql: str, postgresql_template: str) -> Iterator[str]:
+    """Of another site, on PostgreSQL."""
+    with fresh(postgresql, postgresql_template) as url:
+        yield url
 
 
 @pytest.fixture
@@ -117,6 +133,14 @@ async def client(config: Config) -> AsyncIterator[AppClient]:
     app = create_app()
     async with running(app, config, background=False), AppClient(app, config.base_url) as client:
         yield client
+
+
+@contextmanager
+def fresh(server: str, template: str) -> Iterator[str]:
+    name = f"test_{secrets.token_hex(6)}"
+    psql(server, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+    yield database_in(server, name)
+    psql(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def database_in(server: str, name: str) -> str:

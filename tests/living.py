@@ -21,6 +21,8 @@ from tests.fakes import comes
 
 on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 """For tests of what has nothing to do with the database."""
+on_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+"""For tests of several processes."""
 
 
 @dataclass

@@ -13,11 +13,11 @@ LAYERS = {
     "words": "types errors",
     "rules": "protocol parse clean decide",
     "settings": "config log places",
-    "input and output": "client fetch store",
+    "input and output": "client fetch store wire",
     "the site": "site",
-    "steps": "flow subscribe write",
+    "steps": "flow backfill discover index subscribe write",
     "doors": "render access receive publish pages admin api headers",
-    "wiring": "app connections serve cli demo doctor __main__",
+    "wiring": "app connections serve supervise cli demo doctor __main__",
 }
 HEIGHT = {room: height for height, rooms in enumerate(LAYERS.values()) for room in rooms.split()}
 RULES = LAYERS["rules"].split()
@@ -31,6 +31,7 @@ NOT_IN_RULES = {
     "uvicorn",
     "aiosqlite",
     "psycopg",
+    "redis",
 }
 HTTP = {"httpx2", "httpcore2", "httpx", "requests", "aiohttp"}
 EXCEPTIONS: dict[tuple[str, str], str] = {}

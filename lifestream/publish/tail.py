@@ -257,7 +257,7 @@ class Tail:
         """Waits for what another process has told already and this one has not read yet."""
         while self.head < position:
             heard = self._moved.strokes
-            self._site.store.bells.ring(bells.LOG)
+            self._site.store.bells[bells.LOG].ring()
             await self._moved.heard(heard, timeout=1.0)
 
     async def _next(self, view: View, position: int, told: int) -> _Piece:
