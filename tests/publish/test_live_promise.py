@@ -1,7 +1,7 @@
 """The promise of the page: whatever fails on the way, what a follower holds is complete, and came once and in order.
 
-Writers write, edit, delete, hide and show in a process of their own; servers are restarted; followers leave at any
-moment, and come back to whichever server there is, by whichever transport.
+Writers write, edit, delete, hide and show in a process of their own; servers and Redis are restarted; followers leave
+at any moment, and come back to whichever server there is, by whichever transport.
 """
 
 import asyncio
@@ -12,14 +12,17 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from lifestream import index
 from lifestream.config import Config
 from lifestream.publish.tail import View
 from lifestream.site import Site
 from lifestream.store import entries
 from lifestream.types import Filter, Stored
+from tests.conftest import missing_service
 from tests.fakes import SOON, until
 from tests.followers import TRANSPORTS, Transport, following
-from tests.living import living
+from tests.living import living, on_postgresql
+from tests.redis_server import RedisServer
 from tests.stories import deletes, edits, gets_history, has_source, shows_to, writes
 
 FILTERS: list[dict[str, str]] = [{}, {"kind": "photo"}, {"source": "diary"}, {"q": "edited"}]
@@ -118,6 +121,8 @@ async def keeps_its_promise(
     over = asyncio.Event()
     async with servers(config, count) as every:
         site = Site.open(config)
+        await site.prepare(starting=False)
+        wire = asyncio.create_task(site.wire.run()) if site.wire else None
         await has_source(site, "diary")
         readers = [
             Reader(transport, query, every, random.Random(chance.random()))
@@ -133,11 +138,15 @@ async def keeps_its_promise(
         await asyncio.gather(*reading)
         for reader in readers:
             await catches_up(site, reader)
+        if wire:
+            wire.cancel()
+            await asyncio.gather(wire, return_exceptions=True)
         await site.aclose()
 
 
 async def catches_up(site: Site, reader: Reader) -> None:
     view = View(wanted=Filter(**reader.query))  # type: ignore[arg-type]
+    await index.up_to_the_head(site)
     async with site.store.read() as db:
         found, _ = await entries.page(db, audience="public", wanted=view.wanted, limit=1000)
     there = {one.id: one.entry.title for one in found if not one.quiet}
@@ -166,3 +175,24 @@ async def restarts(every: list[Server], chance: random.Random) -> None:
 async def test_through_restarts_and_cuts_everybody_holds_what_is_there(config: Config, seed: int) -> None:
     async with asyncio.timeout(9 * SOON):
         await keeps_its_promise(config, 1 if config.sqlite_path else 2, restarts, seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2))
+@on_postgresql
+async def test_a_redis_that_dies_and_comes_back_loses_nothing(config: Config, seed: int) -> None:
+    with RedisServer() as redis:
+        try:
+            redis.start()
+        except (OSError, ImportError) as error:
+            missing_service("Redis", error)
+
+        async def outages(every: list[Server], chance: random.Random) -> None:
+            for _ in range(2):
+                await asyncio.sleep(chance.uniform(0.1, 0.4))
+                redis.kill()
+                await restarts(every[:1], chance)
+                redis.start()
+
+        async with asyncio.timeout(9 * SOON):
+            await keeps_its_promise(config.model_copy(update={"redis_url": redis.url}), 2, outages, seed)
