@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from lifestream import log
 from lifestream.config import Config
 from lifestream.errors import LifestreamError
-from lifestream.serve import GRACE_SECONDS, announce, bound, run_loop, serve_on
+from lifestream.serve import GRACE_SECONDS, announce, as_many_files_as_allowed, bound, run_loop, serve_on
 from lifestream.site import Site
 from lifestream.store.migrate import migrate
 
@@ -34,6 +34,7 @@ spawning = get_context("spawn")
 
 def supervise(config: Config, *, host: str, port: int, background: bool, workers: int) -> None:
     """Serves until SIGTERM or SIGINT. Raises SetupError when the port is taken or the database cannot be used."""
+    as_many_files_as_allowed()
     config, listening = bound(config, host, port)
     run_loop(_supervise(config, listening, background, workers))
 

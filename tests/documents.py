@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-
 COMPLETE = "<fh:complete xmlns:fh='http://purl.org/syndication/history/1.0'/>"
 
 

@@ -13,7 +13,7 @@ _BY_VERB: dict[str, Kind] = {
     "stop-following": "follow", "remove-friend": "follow", "join": "follow", "leave": "follow",
     "checkin": "checkin", "at": "checkin", "listen": "listen", "play": "listen", "watch": "watch", "save": "bookmark",
     "bookmark": "bookmark", "tag": "bookmark", "rsvp-yes": "event", "rsvp-no": "event", "rsvp-maybe": "event",
-    "attend": "event", "unlike": "like", "unshare": "repost",
+    "attend": "event", "push": "code", "unlike": "like", "unshare": "repost",
 }  # fmt: skip
 _BY_OBJECT: dict[str, Kind] = {
     "note": "note", "status": "note", "article": "article", "blog-entry": "article", "photo": "photo", "image": "photo",

@@ -6,6 +6,8 @@ document says, with XML's illegal characters gone and sizes bounded.
 """
 
 import pkgutil
+import re
+from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
 from types import ModuleType
@@ -17,11 +19,20 @@ from lifestream.types import Feed
 
 __all__ = ["parse", "parse_well_formed"]
 
+_PAGE = re.compile(rb"<(?:!doctype\s+html|html)\b", re.I)
+
 
 def parse(body: bytes, media_type: str, url: str) -> Feed:
     """The feed in this document, repaired where it must be; `ParseError` says what was seen instead of one."""
     document = Document(body, media_type, url)
-    reader = _reader(document)
+    for reader in _readers(document):
+        feed = _read(document, reader)
+        if feed.entries or not _PAGE.search(body, 0, 1024):
+            return feed
+    raise ParseError(what_was_seen(document))  # a page with scraps of XML in it, as drawings have
+
+
+def _read(document: Document, reader: ModuleType) -> Feed:
     try:
         feed: Feed = reader.read(document)
     except IllFormed:
@@ -34,8 +45,8 @@ def parse(body: bytes, media_type: str, url: str) -> Feed:
 def parse_well_formed(body: bytes, media_type: str, url: str) -> Feed | None:
     """The same in little time; None for a document that needs repairs, or a reader that is slow."""
     document = Document(body, media_type, url)
-    reader = _reader(document)
-    if hasattr(reader, "SLOW"):
+    reader = next(_readers(document))
+    if hasattr(reader, "SLOW") or _PAGE.search(body, 0, 1024):
         return None
     try:
         feed: Feed = reader.read(document)
@@ -44,11 +55,12 @@ def parse_well_formed(body: bytes, media_type: str, url: str) -> Feed | None:
     return feed
 
 
-def _reader(document: Document) -> ModuleType:
-    for reader in readers():
-        if reader.sniff(document):
-            return reader
-    raise ParseError(what_was_seen(document))
+def _readers(document: Document) -> Iterator[ModuleType]:
+    """Those that take the document for theirs, at least one. Raises ParseError."""
+    found = [reader for reader in readers() if reader.sniff(document)]
+    if not found:
+        raise ParseError(what_was_seen(document))
+    return iter(found)
 
 
 @cache

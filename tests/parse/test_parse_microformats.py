@@ -189,3 +189,9 @@ def test_no_gogs_page_leads_to_anything_but_a_feed_or_a_parse_error(pieces: list
         str(read(GOGS % ('<div class="news"><p>' + "".join(pieces)))).encode()
     except ParseError as error:
         assert str(error).endswith(".")
+
+
+def test_a_drawing_within_a_page_is_no_feed() -> None:
+    page = b'<!doctype html><html><body><svg><rdf:RDF></rdf:RDF></svg><p class="h-entry">x<br></p></body></html>'
+    feed = parse(page, "text/html", "https://blog.example/")
+    assert (feed.format, len(feed.entries)) == ("h-feed", 1)

@@ -23,7 +23,7 @@ def wrote(raw: RawEntry, url: str, feed: Feed) -> bool:
 
 def told(entry: Entry, raw: RawEntry, feed: Feed) -> Entry:
     url = entry.url or ""
-    if entry.kind == "code" and (found := _COMMIT.search(url)):
+    if entry.kind == "code" and "commits" not in entry.data and (found := _COMMIT.search(url)):
         return _commit(entry, feed, url, found[1] or found[2])
     if entry.kind == "release" and (found := _TAG.search(url)):
         return _release(entry, repository_of(url), unquote(found[1]))
