@@ -19,6 +19,8 @@ from lifestream.site import Site
 from lifestream.store import owner
 
 GRACE_SECONDS = 4
+BACKLOG = 4096
+"""Connections that may wait to be accepted: after a restart everybody comes back at once."""
 MOST_FILES = 100_000
 
 
@@ -74,6 +76,7 @@ def server_config(app: object, config: Config) -> uvicorn.Config:
         proxy_headers=bool(proxies),
         forwarded_allow_ips=proxies or "",
         ws_max_size=4096,
+        backlog=BACKLOG,
         **protocols(),
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
@@ -137,7 +140,7 @@ def listen(host: str, port: int) -> socket.socket:
         listening.close()
         reason = error.strerror or str(error)
         raise SetupError(f"Cannot listen on {host}:{port} ({reason}); give another --port or --host.") from None
-    listening.listen(4096)
+    listening.listen(BACKLOG)
     listening.setblocking(False)
     return listening
 

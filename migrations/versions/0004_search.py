@@ -17,7 +17,7 @@ depends_on = None
 def upgrade() -> None:
     if op.get_bind().dialect.name == "sqlite":
         # No positions: a query asks for words, not for phrases.
-        op.execute("CREATE VIRTUAL TABLE entry_words USING fts5(words, detail='none', prefix='2 3')")
+        op.execute("CREATE VIRTUAL TABLE entry_words USING fts5(words, detail='none')")
     else:
         op.execute(
             "CREATE TABLE entry_words (entry_id BIGINT PRIMARY KEY REFERENCES entries (id) ON DELETE CASCADE, "

@@ -78,7 +78,7 @@ async def test_who_does_not_speak_websocket_is_told_and_closed(stream: Living, s
 
 async def test_a_client_that_does_not_answer_pings_is_ended(stream: Living) -> None:
     reader, writer = await raw(stream, HANDSHAKE)
-    await reader.readuntil(b'"reset":false}')
+    await reader.readuntil(b'"count":1}')  # hello, and who is here
     (one,) = stream.app.state.tail._streams
     one.beat()
     assert Frame(Opcode.PING, b"").serialize(mask=False) in await reader.readexactly(2)
@@ -91,7 +91,7 @@ async def test_a_client_that_does_not_answer_pings_is_ended(stream: Living) -> N
 
 async def test_a_client_that_answers_pings_stays(stream: Living) -> None:
     reader, writer = await raw(stream, HANDSHAKE)
-    await reader.readuntil(b'"reset":false}')
+    await reader.readuntil(b'"count":1}')  # hello, and who is here
     (one,) = stream.app.state.tail._streams
     for _ in range(3):
         one.beat()
