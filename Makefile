@@ -15,8 +15,8 @@ run: setup ## serve this machine's stream on http://127.0.0.1:8000
 demo: setup ## a throw-away stream with small publishers, moving within ten seconds
 	@$(BIN)/lifestream demo
 
-test: .venv/.dev ## the whole suite: unit, PostgreSQL, browser
-	$(BIN)/python -m pytest
+test: .venv/.dev ## the whole suite: unit, PostgreSQL, Redis, browser, on all processors
+	$(BIN)/python -m pytest -n auto
 
 check: .venv/.dev ## formatter, linter, types
 	$(BIN)/ruff format --check .

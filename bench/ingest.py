@@ -93,6 +93,8 @@ async def measure() -> dict[str, float]:
             if given:
                 figures |= {f"{name}_{key}": value for key, value in (await _ingest(given)).items()}
                 figures |= {f"{name}_{key}": value for key, value in _others(given).items()}
+                if theirs := figures.get(f"{name}_reader_new_per_second"):
+                    figures[f"{name}_new_to_reader"] = figures[f"{name}_new_per_second"] / theirs
         figures["unchanged_polls_per_second"] = await _polls()
     figures["huge_document_mb"] = _huge()
     return figures
@@ -209,7 +211,6 @@ async def _polls() -> float:
         taken = perf_counter() - started
         await site.aclose()
     server.close()
-    server.close_clients() if hasattr(server, "close_clients") else None
     return looked / taken
 
 

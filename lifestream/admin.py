@@ -149,6 +149,7 @@ async def logout(request: Request) -> Response:
     if caller.session:
         async with site.store.begin() as db:
             await owner.close_session(db, caller.session.digest)
+        request.app.state.tail.dismiss_owners()
     response = RedirectResponse("/", 303)
     response.delete_cookie(cookie_name(site), path="/", secure=site.config.secure, httponly=True)
     return response

@@ -38,6 +38,8 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         if not self.handshake_complete or self.disconnected or self.transport.is_closing():
             return None
         self.stop_keepalive()
+        if self.read_paused:
+            self.transport.resume_reading()
         self.connections.discard(self)
         del self.scope["extensions"][EXTENSION]
         transport, self.transport = self.transport, _Handed()  # type: ignore[assignment]
@@ -58,7 +60,8 @@ if HttpToolsProtocol is not None:
                 return None
             cycle.response_complete = True  # for uvicorn the answer ends here, and the connection with it
             self.connections.discard(self)
-            del self.scope["extensions"]
+            self.flow.resume_reading()
+            cycle.scope.pop("extensions", None)
             self.parser = None  # type: ignore[assignment]  # as at the end of any connection: they hold each other
             transport, self.transport = self.transport, _Handed()  # type: ignore[assignment]
             cycle.transport = transport

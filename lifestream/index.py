@@ -33,15 +33,18 @@ async def before_search(site: Site) -> None:
             await up_to_the_head(site)
     except TimeoutError:
         pass
+    except Exception as error:  # what is indexed already can be found all the same
+        log.error("index", status="failed", error=type(error).__name__)
 
 
 async def up_to_the_head(site: Site) -> None:
-    while True:
-        async with site.store.read() as db:
-            before = await search.position(db)
-            page, upto = await search.unknown(db, before)
-        if upto == before:
-            return
-        async with site.store.begin(durable=False) as db:
-            await search.know(db, page, before, upto)
-        await asyncio.sleep(0)
+    async with site.store.indexing:
+        while True:
+            async with site.store.read() as db:
+                before = await search.position(db)
+                page, upto = await search.unknown(db, before)
+            if upto == before:
+                return
+            async with site.store.begin(durable=False) as db:
+                await search.know(db, page, before, upto)
+            await asyncio.sleep(0)

@@ -152,15 +152,14 @@ class Wire:
                 self._hear(message["data"])
 
     def _hear(self, data: bytes) -> None:
-        message = orjson.loads(data)
-        if message["by"] == self._name:
-            return
-        for name in message["rung"]:
-            if name in NAMES:  # a newer version of us may know others
-                self._bells[name].ring()
-        for name, value in message["said"].items():
-            if name in self._ears:
-                self._ears[name](message["by"], value)
+        match orjson.loads(data):
+            case {"by": str(by), "rung": list(rung), "said": dict(said)} if by != self._name:
+                for name in rung:
+                    if name in NAMES:  # a newer version of us may know others
+                        self._bells[name].ring()
+                for name, value in said.items():
+                    if name in self._ears and isinstance(value, int):
+                        self._ears[name](by, value)
 
     def _is_there(self) -> None:
         if self._lost:

@@ -30,7 +30,13 @@ function later(change) {
 
 function apply() {
   const place = readingPlace();
-  for (const change of changes.splice(0)) change();
+  for (const change of changes.splice(0)) {
+    try {
+      change();
+    } catch (error) {
+      console.error(error); // the others are to be seen all the same
+    }
+  }
   place?.keep();
   showWords();
 }

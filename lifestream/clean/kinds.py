@@ -26,6 +26,8 @@ _COMMIT = re.compile(
 _RELEASE = re.compile(r"/releases/tag/|/-/releases/|/-/tags/|/releases/v?\d")
 _ARRIVAL = re.compile(r"(?:checked in|check-in|i['’]m at|arrived at|was at|entered|left)\b|@ ", re.I)
 GENERIC: frozenset[Kind] = frozenset({"article", "note", "other"})
+ID_CHARS = 1000
+"""An address is no longer; what is, would be looked through by the square of its length."""
 SHORT = 500
 SHORT_UNDER_TITLE = 160
 """A picture with more text than this illustrates an article."""
@@ -57,7 +59,7 @@ def _said(raw: RawEntry) -> Kind | None:
 
 
 def _publisher(raw: RawEntry, link: str) -> Kind | None:
-    if _COMMIT.search(link) or _COMMIT.search(raw.id):
+    if _COMMIT.search(link) or _COMMIT.search(raw.id[:ID_CHARS]):
         return "code"
     return "release" if _RELEASE.search(link) else None
 

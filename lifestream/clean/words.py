@@ -4,6 +4,8 @@ so that they cannot disagree.
 
 import re
 import unicodedata
+from collections.abc import Iterable
+from functools import lru_cache
 
 LONGEST = 64
 MOST_CHARS = 100_000
@@ -31,11 +33,16 @@ def words_of(text: str) -> list[str]:
     return [word[:LONGEST] for word in found]
 
 
-def query_words(query: str) -> list[str]:
+@lru_cache(maxsize=1000)
+def query_words(query: str) -> tuple[str, ...]:
     """What to look for: every one of these must begin a word."""
-    return list(dict.fromkeys(words_of(query)))[:MOST_IN_QUERY]
+    return tuple(dict.fromkeys(words_of(query)))[:MOST_IN_QUERY]
 
 
-def found_in(wanted: list[str], text: str) -> bool:
-    there = " " + " ".join(words_of(text))
+def folded(text: str) -> str:
+    """A text as `found_in` looks into it."""
+    return " " + " ".join(words_of(text))
+
+
+def found_in(wanted: Iterable[str], there: str) -> bool:
     return all(f" {word}" in there for word in wanted)

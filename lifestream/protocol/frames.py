@@ -6,7 +6,8 @@ What goes out is the same bytes for every client; of what comes in only control 
 from lifestream.errors import InvalidInput
 
 CLOSE, PING, PONG = 0x8, 0x9, 0xA
-_DATA = (0x0, 0x1, 0x2)
+_DATA = frozenset((0x0, 0x1, 0x2))
+_OPCODES = _DATA | {CLOSE, PING, PONG}
 LARGEST_IN = 4096
 """Bytes that a client may send in one frame: it has nothing to say."""
 
@@ -54,27 +55,27 @@ def read(data: bytes) -> tuple[list[tuple[int, bytes]], bytes]:
 
     Data frames are skipped. Raises BadFrame.
     """
-    found = []
-    while len(data) >= 2:
-        opcode, size, start = data[0] & 0x0F, data[1] & 0x7F, 2
-        if data[0] & 0x70 or opcode not in (*_DATA, CLOSE, PING, PONG):
+    found, at, end = [], 0, len(data)
+    while end - at >= 2:
+        opcode, size, start = data[at] & 0x0F, data[at + 1] & 0x7F, at + 2
+        if data[at] & 0x70 or opcode not in _OPCODES:
             raise BadFrame(1002, "A frame with reserved bits or an unknown opcode.")
-        if not data[1] & 0x80:
+        if not data[at + 1] & 0x80:
             raise BadFrame(1002, "A client masks its frames.")
-        if opcode not in _DATA and (size > 125 or not data[0] & 0x80):
+        if opcode not in _DATA and (size > 125 or not data[at] & 0x80):
             raise BadFrame(1002, "A control frame is short and in one piece.")
         if size > 125:
             length = 2 if size == 126 else 8
-            if len(data) < 2 + length:
+            if end < start + length:
                 break
-            size, start = int.from_bytes(data[2 : 2 + length], "big"), 2 + length
+            size, start = int.from_bytes(data[start : start + length], "big"), start + length
         if size > LARGEST_IN:
             raise BadFrame(1009, "Nothing that long is read here.")
-        end = start + 4 + size
-        if len(data) < end:
+        body = start + 4
+        if end < body + size:
             break
+        at = body + size
         if opcode not in _DATA:
-            mask = data[start : start + 4]
-            found.append((opcode, bytes(byte ^ mask[at & 3] for at, byte in enumerate(data[start + 4 : end]))))
-        data = data[end:]
-    return found, data
+            mask = data[start:body]
+            found.append((opcode, bytes(byte ^ mask[i & 3] for i, byte in enumerate(data[body:at]))))
+    return found, data[at:]

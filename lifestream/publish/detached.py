@@ -22,6 +22,9 @@ BACKLOG_BYTES = 32 * 1024
 KERNEL_BYTES = 128 * 1024
 LINGER = 10.0
 """Seconds that a client has to read its end."""
+MOST_SAID = 64 * 1024
+"""What a client may say between two beats; pongs are all that it has to."""
+POLICY = 1008
 TOO_SLOW = 4008
 COME_BACK = 1012
 EXTENSION = "lifestream.connection"
@@ -58,7 +61,7 @@ class Detached(asyncio.Protocol):
         transport.set_write_buffer_limits(high=BACKLOG_BYTES, low=BACKLOG_BYTES // 4)
         with contextlib.suppress(OSError):
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BYTES)
-        self.tail.open(self)
+        self.tail.open(self.view, self)
         if transport.is_closing():  # it went while it was being accepted: nobody will call connection_lost
             self.connection_lost(None)
         return True
@@ -164,14 +167,15 @@ class DetachedWebSocket(Detached):
 
     def __init__(self, tail: Tail, view: View) -> None:
         super().__init__(tail, view)
-        self._heard = True
+        self._heard = 1
+        """Bytes since the last sign of life that was asked for."""
         self._rest = b""
 
     def beat(self) -> None:
         if not self._heard:  # not even a pong since the last time
             self.abort()
         elif self.write(PING):
-            self._heard = False
+            self._heard = 0
 
     def _reproach(self) -> bytes:
         return frames.close(TOO_SLOW, "You are too slow; come back with after.")
@@ -180,8 +184,10 @@ class DetachedWebSocket(Detached):
         return frames.close(COME_BACK, "Restarting; come back with after.")
 
     def data_received(self, data: bytes) -> None:
-        self._heard = True
+        self._heard += len(data)
         try:
+            if self._heard > MOST_SAID:
+                raise frames.BadFrame(POLICY, "You have nothing to say here.")
             control, self._rest = frames.read(self._rest + data)
         except frames.BadFrame as error:
             if not self.gone:
@@ -192,8 +198,8 @@ class DetachedWebSocket(Detached):
             if opcode == frames.PING:
                 self.write(frames.pong(payload))
             elif opcode == frames.CLOSE:
-                self.write(frames.close_back(payload))  # nothing, when this is the answer to ours
-                self._leave()
+                if not self.gone:  # else it is the answer to ours
+                    self._end(frames.close_back(payload))
                 self.transport.close()
                 return
 

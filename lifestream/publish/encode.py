@@ -5,13 +5,14 @@ from collections import OrderedDict
 from lifestream.render import Renderer
 from lifestream.types import Stored
 
-KEPT = 2000
+KEPT_BYTES = 16 * 1024 * 1024
 
 
 class Encoder:
     def __init__(self, renderer: Renderer) -> None:
         self._renderer = renderer
         self._kept: OrderedDict[tuple[str, int, str], bytes] = OrderedDict()
+        self._size = 0
 
     def entry(self, stored: Stored) -> bytes:
         """The contract's Entry, `html` included."""
@@ -19,8 +20,9 @@ class Encoder:
         found = self._kept.get(key)
         if found is None:
             found = self._kept[key] = self._renderer.entry_json(stored)
-            if len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
+            self._size += len(found)
+            while self._size > KEPT_BYTES:
+                self._size -= len(self._kept.popitem(last=False)[1])
         return found
 
     def tombstone(self, stored: Stored) -> bytes:

@@ -1,6 +1,7 @@
 """`/live/poll`: the same stream for networks that let nothing but plain requests through."""
 
 import asyncio
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -26,8 +27,8 @@ async def poll(request: Request) -> Response:
     changes = () if start.reset else await tail.missed(view, start.position)
     if not (changes or start.reset or tail.closing.is_set()):
         parked = Parked(tail, view)
-        await parked.wait(request, start.position, wait)
-        changes = await tail.missed(view, start.position)
+        if await parked.wait(request, start.position, wait):
+            changes = await tail.missed(view, start.position)
     seq = changes[-1][0] if changes else start.position
     body = live.poll_answer(seq, start.reset, [message for _, message in changes])
     return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})
@@ -40,6 +41,7 @@ class Parked:
         self.tail = tail
         self.view = view
         self.gone = False
+        self._something = False
         self._woken = asyncio.Event()
 
     @staticmethod
@@ -48,6 +50,7 @@ class Parked:
 
     def write(self, data: bytes) -> bool:
         if data:
+            self._something = True
             self._woken.set()
         return True
 
@@ -65,20 +68,28 @@ class Parked:
         pass
 
     def come_back(self) -> None:
+        self.gone = True
         self._woken.set()
 
-    async def wait(self, request: Request, position: int, seconds: float) -> None:
-        """Until something after `position` is told in this view, the client goes, or the time is over."""
-        self.tail.open(self)
-        await self.tail.join(self.view, position, self)
-        tasks = [asyncio.create_task(self._woken.wait()), asyncio.create_task(_leaves(request))]
+    async def wait(self, request: Request, position: int, seconds: float) -> bool:
+        """Until something after `position` is told in this view, the client goes, or the time is over.
+
+        Says whether there was something.
+        """
+        self.tail.open(self.view, self)
+        tasks: list[asyncio.Task[Any]] = [
+            asyncio.create_task(self._woken.wait()),
+            asyncio.create_task(_leaves(request)),
+        ]
+        joining = asyncio.create_task(self.tail.join(self.view, position, self))
         try:
             await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self.gone = True
             self.tail.leave(self.view, self)
-            for task in tasks:
+            for task in [*tasks, joining]:
                 task.cancel()
+        return self._something
 
 
 async def _leaves(request: Request) -> None:

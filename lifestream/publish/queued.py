@@ -61,7 +61,7 @@ class Queued:
 
     async def follow(self, position: int) -> AsyncGenerator[bytes, None]:
         """What the stream says from `position` on."""
-        self.tail.open(self)
+        self.tail.open(self.view, self)
         joining = asyncio.create_task(self.tail.join(self.view, position, self))
         try:
             while not self.gone:

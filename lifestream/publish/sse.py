@@ -61,6 +61,8 @@ class _Stream(Response):
                     await send({"type": "http.response.body", "body": data, "more_body": True})
             last = b"" if queued.was_too_slow else live.sse_bye(retry_after_restart())
             await send({"type": "http.response.body", "body": last})
+        except RuntimeError:  # the client is gone, or was in this moment
+            pass
         finally:
             leaving.cancel()
 

@@ -34,10 +34,18 @@ PATIENCE = 10.0
 """Seconds in which a client that is told what it missed must read each piece."""
 PATIENCE_BEHIND = 1.0
 """Seconds for one that fell behind while it was living: a burst is no reason to end it, not reading is."""
+MISSED_BYTES = 128 * 1024
+"""What may be told meanwhile without its hearing it."""
 LOOK_AGAIN = 0.1
 BEAT = 25.0
 """Seconds between two signs of life to streams on which nothing happens."""
-MEMOS = 256
+MEMOS, MEMO_BYTES = 64, 256 * 1024
+"""Pieces of the log that are kept for others who want the same, and the longest of them."""
+CHECKS = 500
+"""Questions whether a change is told in a view, before others get their turn."""
+READS_AT_ONCE = 4
+OWNERS_STAY = 300.0
+"""Seconds after which a stream that sees private things has to show again that it may."""
 
 T = TypeVar("T")
 Framing = Callable[[bytes, int | None], bytes]
@@ -123,12 +131,15 @@ class Tail:
         self._window = Window()
         self._groups: dict[View, _Group] = {}
         self._streams: set[Listener] = set()
+        self._owners: dict[Listener, float] = {}
+        """Those who see private things, and since when."""
         self._notices: dict[str, bytes] = {}
         self._memos: dict[tuple[View, int, int], _Piece] = {}
         self._asked: dict[Hashable, asyncio.Task[Any]] = {}
         self._behind: dict[Listener, _Place] = {}
         self._fell = asyncio.Event()
         self._catching_up: set[asyncio.Task[None]] = set()
+        self._reading = asyncio.Semaphore(READS_AT_ONCE)
         self._moved = bells.Bell()
         self._took = 0.0
         self.head = 0
@@ -172,8 +183,10 @@ class Tail:
         """Where the log stands, and its newest changes: or every client would cost a look after a restart."""
         async with self._site.store.read() as db:
             self.head = await changes.head(db)
-            newest = [change for change in await changes.newest(db, MOST) if change.seq <= self.head]
-        self._window.fill(newest, newest[0].seq - 1 if len(newest) == MOST else 0)
+            newest = await changes.newest(db, MOST)
+        base = newest[0].seq - 1 if len(newest) == MOST else 0
+        # What was committed between the two questions is told as it comes.
+        self._window.fill([change for change in newest if change.seq <= self.head], base)
         self.ready.set()
 
     # -- a stream's way to the living -----------------------------------------------------------
@@ -186,9 +199,11 @@ class Tail:
         newest = await self._once("head", self._newest)  # another process may be further than this one
         return live.start(after, max(newest, self.head), 0)
 
-    def open(self, listener: Listener) -> None:
+    def open(self, view: View, listener: Listener) -> None:
         """Counts `listener` among the streams; `leave` ends it."""
         self._streams.add(listener)
+        if view.audience == "owner":
+            self._owners[listener] = monotonic()
         self.crowd.ring()
 
     async def join(self, view: View, position: int, listener: Listener) -> None:
@@ -197,13 +212,15 @@ class Tail:
 
     async def _bring(self, listener: Listener, place: "_Place") -> None:
         try:
-            await self._reach(place.position)
+            await self._reach(place.position, listener)
             told = await self._replay(listener, place)
         except TimeoutError:
             listener.too_slow()
+            return
         except Exception as error:  # the database is away, most likely
             log.error("stream", status="failed", error=type(error).__name__)
             listener.come_back()
+            return
         # No await from here: nothing can be told between the last look and the joining.
         if listener.gone:
             return
@@ -231,6 +248,7 @@ class Tail:
             piece = await self._next(place.view, position, told)
             listener.write(piece.framed(listener.framing))
             position, told = piece.position, piece.told
+            await asyncio.sleep(0)
 
     def leave(self, view: View, listener: Listener) -> None:
         group = self._groups.get(view)
@@ -240,22 +258,25 @@ class Tail:
                 del self._groups[view]
         if listener in self._streams:
             self._streams.discard(listener)
+            self._owners.pop(listener, None)
             self.crowd.ring()
 
     async def missed(self, view: View, position: int) -> Sequence[tuple[int, bytes]]:
         """The next changes after `position` that `view` is told of, each with its seq; none when it is up to date."""
-        await self._reach(position)
+        if position > self.head:
+            return ()
         told = position
         while position < self.head:
             piece = await self._next(view, position, told)
             if piece.messages:
                 return piece.messages
             position = piece.position
+            await asyncio.sleep(0)
         return ()
 
-    async def _reach(self, position: int) -> None:
+    async def _reach(self, position: int, listener: Listener) -> None:
         """Waits for what another process has told already and this one has not read yet."""
-        while self.head < position:
+        while self.head < position and not listener.gone:
             heard = self._moved.strokes
             self._site.store.bells[bells.LOG].ring()
             await self._moved.heard(heard, timeout=1.0)
@@ -273,7 +294,8 @@ class Tail:
         else:
             page, upto = await self._once((view.audience, position), lambda: self._page(view.audience, position))
         piece = self._piece(page, view, position, told, upto)
-        if self.head == head:  # else it may tell what was taken back meanwhile
+        # If the head moved, it may tell what was taken back meanwhile.
+        if self.head == head and sum(len(message) for _, message in piece.messages) < MEMO_BYTES:
             if len(self._memos) >= MEMOS:
                 self._memos.clear()
             self._memos[key] = piece
@@ -281,13 +303,13 @@ class Tail:
 
     def _piece(self, page: Iterable[Stored], view: View, position: int, told: int, upto: int) -> _Piece:
         messages, size = [], 0
-        for change in page:
+        for checked, change in enumerate(page, 1):
             message = self._message(change, view, told)
             if message is not None:
                 told = change.seq
                 messages.append((told, message))
                 size += len(message)
-            if size > AT_A_STRETCH:
+            if size > AT_A_STRETCH or checked == CHECKS:
                 upto = change.seq
                 break
         return _Piece(messages, upto, told)
@@ -306,9 +328,10 @@ class Tail:
 
     async def _page(self, audience: Audience, position: int) -> tuple[Sequence[Stored], int]:
         """A page of the log up to the head, and up to where it has all of it."""
-        head = self.head
-        async with self._site.store.read() as db:
-            page = await changes.after(db, position, audience=audience, limit=PAGE, upto=head)
+        async with self._reading:
+            head = self.head
+            async with self._site.store.read() as db:
+                page = await changes.after(db, position, audience=audience, limit=PAGE, upto=head)
         return page, page[-1].seq if len(page) == PAGE else head
 
     # -- telling ------------------------------------------------------------------------------
@@ -327,8 +350,10 @@ class Tail:
     def _stretch(self, waiting: list[Stored]) -> "list[_Round]":
         """Takes the next changes, as many as are written in one go; who hears of them is settled in the same tick."""
         rounds = [_Round(view, group, self.head, group.told) for view, group in self._groups.items()]
-        while waiting and all(one.size < AT_A_STRETCH for one in rounds):
+        checks = 0
+        while waiting and checks < CHECKS and all(one.size < AT_A_STRETCH for one in rounds):
             change = waiting.pop()
+            checks += len(rounds)
             for one in rounds:
                 message = self._message(change, one.view, one.group.told)
                 if message is not None:
@@ -343,16 +368,22 @@ class Tail:
 
     async def _tell(self, rounds: "list[_Round]") -> None:
         for one in rounds:
+            late = [listener for listener, place in self._behind.items() if place.view == one.view]
             for data, listeners in one.writes:
-                for behind in await _write(data, listeners):
-                    self._falls_behind(one, behind)
+                late += await _write(data, listeners)
+            for some in _slices(late):
+                for listener in some:
+                    self._falls_behind(one, listener)
+                await asyncio.sleep(0)
 
     def _falls_behind(self, one: "_Round", listener: Listener) -> None:
-        """It leaves the living, until it has read what it has."""
+        """It leaves the living, until it has read what it has; or it is ended, if that grows too much."""
         one.group.discard(listener)
-        if not listener.gone:
-            self._behind[listener] = _Place(one.view, one.position, one.told)
-            self._fell.set()
+        place = self._behind.setdefault(listener, _Place(one.view, one.position, one.told))
+        place.missed += one.size
+        if place.missed > MISSED_BYTES:
+            listener.too_slow()
+        self._fell.set()
 
     async def _look_after_the_slow(self) -> None:
         """Brings those who fell behind up to date again, or ends them when they do not read at all."""
@@ -364,7 +395,7 @@ class Tail:
                 for listener, place in some:
                     if listener.full and not listener.gone and place.since > overdue:
                         continue
-                    del self._behind[listener]
+                    self._behind.pop(listener, None)
                     if listener.full:
                         listener.too_slow()
                     elif not listener.gone:
@@ -384,6 +415,13 @@ class Tail:
 
     def _message(self, change: Stored, view: View, told: int) -> bytes | None:
         """What `view` is told of a change that follows `told` there; None when it is no business of it."""
+        try:
+            return self._worded(change, view, told)
+        except Exception as error:  # one that cannot be rendered must not keep back all that follow
+            log.error("tail", status="skipped", entry=change.id, error=f"{type(error).__name__}: {error}")
+            return None
+
+    def _worded(self, change: Stored, view: View, told: int) -> bytes | None:
         match gate.told(change, view.audience, view.wanted):
             case "entry":
                 return live.entry_message(change.seq, told, self._encode(change))
@@ -403,6 +441,13 @@ class Tail:
                 for listener in listeners:
                     listener.beat()
                 await asyncio.sleep(0)
+            self.dismiss_owners(OWNERS_STAY)
+
+    def dismiss_owners(self, older_than: float = 0.0) -> None:
+        """Has those who see private things come back and show again that they may: they may have been signed out."""
+        until = monotonic() - older_than
+        for listener in [listener for listener, since in self._owners.items() if since <= until]:
+            listener.come_back()
 
     async def close(self) -> None:
         """Tells every stream to come back, and every new one: this process ends."""
@@ -413,13 +458,14 @@ class Tail:
             await asyncio.sleep(0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Place:
-    """Where a listener stands in the log, and what it was told last."""
+    """Where a listener stands in the log, and what it was told last; how much it has missed, and since when."""
 
     view: View
     position: int
     told: int
+    missed: int = 0
     since: float = field(default_factory=monotonic)
 
 

@@ -3,17 +3,21 @@
 import asyncio
 from contextlib import aclosing
 
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from lifestream.access import may_follow, wanted_of
 from lifestream.errors import LifestreamError
+from lifestream.log import get_logger
 from lifestream.protocol import live
-from lifestream.publish.detached import COME_BACK, TOO_SLOW, DetachedWebSocket
+from lifestream.publish.detached import COME_BACK, POLICY, TOO_SLOW, DetachedWebSocket
 from lifestream.publish.queued import Queued
 from lifestream.publish.tail import Tail, View
 from lifestream.site import Site
 
-POLICY = 1008
+log = get_logger(__name__)
+
+AGAIN_LATER = 1013
 
 
 async def stream(websocket: WebSocket) -> None:
@@ -22,10 +26,14 @@ async def stream(websocket: WebSocket) -> None:
     try:
         after = live.parse_position(websocket.query_params.get("after"))
         view = View(await may_follow(site, websocket), wanted_of(websocket.query_params))
+        start = await tail.start(after)
     except LifestreamError as error:
         await websocket.close(POLICY, str(error)[:120])
         return
-    start = await tail.start(after)
+    except SQLAlchemyError as error:
+        log.error("stream", status="failed", error=type(error).__name__)
+        await websocket.close(AGAIN_LATER, "The database does not answer; come back in a while.")
+        return
     await websocket.accept()
     if tail.closing.is_set():
         await websocket.close(COME_BACK, "Restarting; come back with after.")

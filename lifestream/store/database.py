@@ -38,6 +38,8 @@ class Store:
         self.url = url
         self.sqlite_path = sqlite_path
         self.bells = Bells()
+        self.indexing = asyncio.Lock()
+        """Held by whoever brings the search index up to date in this process."""
         if sqlite_path is not None:
             try:
                 sqlite_path.parent.mkdir(parents=True, exist_ok=True)

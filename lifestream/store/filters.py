@@ -58,7 +58,7 @@ def matches(stored: Stored, wanted: Filter) -> bool:
         return False
     if wanted.near and (entry.location is None or not _close(entry.location.lat, entry.location.lon, wanted.near)):
         return False
-    return not wanted.q or search.matches(entry, wanted.q)
+    return not wanted.q or search.matches(stored, wanted.q)
 
 
 def _lowered(text: ColumnElement[Any], word: str) -> ColumnElement[str]:

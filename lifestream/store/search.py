@@ -8,20 +8,23 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, false, literal, select, text
+from sqlalchemy import ColumnElement, bindparam, false, func, literal, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
 
 from lifestream.clean.html import text_of_clean
-from lifestream.clean.words import found_in, query_words, words_of
+from lifestream.clean.words import folded, found_in, query_words, words_of
 from lifestream.store import owner
 from lifestream.store.tables import EntryRow
-from lifestream.types import Entry
+from lifestream.types import Stored
 
 POSITION = "search_position"
 POSITION_LOCK = 0x667473  # "fts"
-PAGE = 200
+PAGE = 50
+LONGEST_CONTENT = 200_000
+"""Characters of an entry's content that are looked at."""
+FOLDED_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +75,34 @@ def condition(query: str) -> ColumnElement[bool]:
     return _in_index(EntryRow.id, literal(for_sqlite), literal(for_postgresql))
 
 
-def matches(entry: Entry, query: str) -> bool:
+def matches(stored: Stored, query: str) -> bool:
     """The same of one entry, for streams that are told as it comes."""
     wanted = query_words(query)
-    return bool(wanted) and found_in(wanted, _text(entry.title, entry.content_html, entry.summary, entry.tags))
+    return bool(wanted) and found_in(wanted, _folded.of(stored))
+
+
+class _Folded:
+    """Entries as they are looked into: many views and many clients ask about the same few."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, int], str] = {}
+        self._size = 0
+
+    def of(self, stored: Stored) -> str:
+        key = stored.id, stored.seq
+        found = self._known.get(key)
+        if found is None:
+            entry = stored.entry
+            found = folded(_text(entry.title, entry.content_html, entry.summary, entry.tags))
+            self._size += len(found)
+            if self._size > FOLDED_BYTES:
+                self._known.clear()
+                self._size = len(found)
+            self._known[key] = found
+        return found
+
+
+_folded = _Folded()
 
 
 class _in_index(GenericFunction[bool]):
@@ -94,7 +121,7 @@ def _compiled(element: _in_index, compiler: Any, **options: Any) -> str:
 
 
 def _text(title: str | None, content_html: str, summary: str, tags: Iterable[str]) -> str:
-    return f"{title or ''} {summary} {' '.join(tags)} {text_of_clean(content_html)}"
+    return f"{title or ''} {summary} {' '.join(tags)} {text_of_clean(content_html[:LONGEST_CONTENT])}"
 
 
 def _as_stored(words: Sequence[str], on_sqlite: bool) -> Any:
@@ -103,8 +130,8 @@ def _as_stored(words: Sequence[str], on_sqlite: bool) -> Any:
 
 _CHANGED = (
     select(
-        EntryRow.id, EntryRow.seq, EntryRow.deleted_by, EntryRow.title, EntryRow.summary, EntryRow.content_html,
-        EntryRow.tags,
+        EntryRow.id, EntryRow.seq, EntryRow.deleted_by, EntryRow.title, EntryRow.summary, EntryRow.tags,
+        func.substr(EntryRow.content_html, 1, LONGEST_CONTENT).label("content_html"),
     )
     .where(EntryRow.seq > bindparam("position"))
     .order_by(EntryRow.seq)

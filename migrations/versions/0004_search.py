@@ -16,8 +16,8 @@ depends_on = None
 
 def upgrade() -> None:
     if op.get_bind().dialect.name == "sqlite":
-        # No positions: a query asks for words, not for phrases.
-        op.execute("CREATE VIRTUAL TABLE entry_words USING fts5(words, detail='none')")
+        # The words are folded already and have spaces between them. No positions: nobody asks for phrases.
+        op.execute("CREATE VIRTUAL TABLE entry_words USING fts5(words, detail='none', tokenize='ascii')")
     else:
         op.execute(
             "CREATE TABLE entry_words (entry_id BIGINT PRIMARY KEY REFERENCES entries (id) ON DELETE CASCADE, "

@@ -103,3 +103,20 @@ def test_no_family_takes_long_over_monstrous_markup(markup: str) -> None:
         started = time.process_time()
         clean(identify(feed, URL)[0], feed, URL, None, NOW)
         assert time.process_time() - started < 2
+
+
+@pytest.mark.parametrize(
+    ("id", "content"),
+    [
+        ("/commit/?" * 8000, "x"),
+        ("https://listenbrainz.org/syndication-feed/user/x/1", "<p>" + " " * 16_000 + "x</p>"),
+        ("https://listenbrainz.org/syndication-feed/user/x/1", "<p>" + "a " * 20_000 + "x</p>"),
+    ],
+)
+def test_what_a_stranger_writes_is_looked_through_in_no_time(id: str, content: str) -> None:
+    raw = RawEntry(id=id, link="https://x.example/1", content=Text(content, html=True))
+    feed = Feed("atom", entries=(raw,))
+    (item,) = identify(feed, "https://x.example/")
+    began = time.process_time()
+    clean(item, feed, "https://x.example/", None, datetime(2026, 11, 21, tzinfo=UTC))
+    assert time.process_time() - began < 0.2

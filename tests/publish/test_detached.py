@@ -10,7 +10,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
 from lifestream.config import Config
-from lifestream.publish import tail
+from lifestream.publish import detached, tail
+from lifestream.store import owner
 from tests.fakes import SOON, until
 from tests.living import Living, living, on_sqlite
 
@@ -166,7 +167,9 @@ async def test_a_poll_that_hears_nothing_answers_with_the_position_it_was_asked_
 
 async def test_a_client_that_reads_a_burst_slowly_is_not_ended_for_it(stream: Living) -> None:
     """It falls behind, leaves the living, and is brought up to date when it has read what it has."""
-    async with connect(stream.url.replace("http", "ws") + "/live", max_queue=1, max_size=None) as client:
+    async with connect(
+        stream.url.replace("http", "ws") + "/live", max_queue=1, max_size=None, close_timeout=0.1
+    ) as client:
         await client.recv()
         client.transport.pause_reading()
         (one,) = stream.app.state.tail._streams
@@ -186,3 +189,56 @@ async def test_a_client_that_reads_a_burst_slowly_is_not_ended_for_it(stream: Li
                 if message.startswith(b'{"type":"entry"'):
                     told.append(int(message[22:].partition(b",")[0]))
         assert told == made
+
+
+async def test_who_talks_and_talks_is_ended(stream: Living) -> None:
+    reader, writer = await raw(stream, HANDSHAKE)
+    await reader.readuntil(b'"reset":false}')
+    for _ in range(20):
+        writer.write(Frame(Opcode.TEXT, b"x" * 4000).serialize(mask=True))
+    assert (1008).to_bytes(2, "big") in await reader.read()
+    writer.close()
+
+
+async def test_who_says_goodbye_with_its_hands_full_is_not_waited_for_long(
+    stream: Living, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detached, "LINGER", 0.1)
+    reader, writer = await raw(stream, HANDSHAKE)
+    await reader.readuntil(b'"reset":false}')
+    writer.transport.pause_reading()  # type: ignore[attr-defined]
+    (one,) = stream.app.state.tail._streams
+    while not one.full:
+        await stream.posts("long", content_text="x" * 400_000)
+    writer.write(Frame(Opcode.CLOSE, (1000).to_bytes(2, "big")).serialize(mask=True))
+    await until(lambda: one.gone)
+    await until(lambda: one.transport.is_closing() and one.transport.get_extra_info("socket").fileno() == -1)
+    writer.close()
+
+
+async def test_what_follows_a_request_for_events_does_no_harm(stream: Living) -> None:
+    request = "GET /live/events HTTP/1.1\nHost: x\n\nGET /heal"
+    reader, writer = await raw(stream, request)
+    await reader.readuntil(b'"reset":false}')
+    await stream.posts("one")
+    assert b"one" in await reader.readuntil(b"one")
+    writer.close()
+
+
+async def test_the_owners_stream_ends_when_he_signs_out(stream: Living) -> None:
+    async with stream.site.store.begin() as db:
+        cookie = await owner.open_session(db, stream.site.now())
+        session = await owner.session(db, cookie, stream.site.now())
+    signed_in = {"Cookie": f"lifestream={cookie}", "Origin": stream.url}
+    address = stream.url.replace("http", "ws") + "/live"
+    async with connect(address) as anybody, connect(address, additional_headers=signed_in) as his:
+        assert session is not None
+        answer = await stream.http.post("/logout", data={"csrf": session.csrf}, headers=signed_in)
+        assert answer.status_code == 303
+        with pytest.raises(ConnectionClosed):
+            while True:
+                await his.recv()
+        assert his.close_code == 1012
+        await stream.posts("for all")
+        while b"for all" not in await anybody.recv(decode=False):
+            pass

@@ -53,7 +53,7 @@ class Reader:
         if start.reset or self.position is None:
             self.position = start.position
         self.gone = False
-        self.tail.open(self)
+        self.tail.open(self.view, self)
         await self.tail.join(self.view, start.position, self)
         return self
 
@@ -377,3 +377,24 @@ async def there(site: Site, view: View) -> dict[str, str]:
         found, more = await entries.page(db, audience=view.audience, wanted=view.wanted, limit=1000)
     assert more is None
     return {one.id: one.entry.title or "" for one in found}
+
+
+@on_sqlite
+async def test_an_entry_that_cannot_be_rendered_holds_up_nobody(site: Site) -> None:
+    def encode(stored: Stored) -> bytes:
+        if stored.entry.title == "impossible":
+            raise ValueError("no such thing")
+        return Encoder(Renderer.of(site.config)).entry(stored)
+
+    tail = Tail(site, encode)
+    task = asyncio.create_task(tail.run())
+    await tail.ready.wait()
+    reader = await Reader(tail).comes()
+    async with site.store.begin(rings=["log"]) as db:
+        notes = await sources.get(db, "notes", audience="owner")
+        for title in ("one", "impossible", "two"):
+            await entries.add(db, notes, Entry(kind="note", title=title), now=site.now())
+    await reader.hears(("entry", "one"), ("entry", "two"))
+    assert (await Reader(tail, position=0).comes()).heard == [("entry", "one"), ("entry", "two")]
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -12,7 +12,8 @@ from lifestream.types import Entry, Feed, RawEntry
 
 _LASTFM = re.compile(r"//(?:www\.)?last\.fm/(?:[a-z]{2}/)?music/([^/]+)/(?:_|([^/_][^/]*))/([^/?#]+)")
 _GNUFM = re.compile(r"/artist/([^/]+)(?:/album/([^/]+))?/track/([^/?#]+)")
-_LISTENBRAINZ = re.compile(r"^(?:<p>)?\s*(<a href=\"([^\"]+)\"[^<>]*>.*?</a>|[^<>]+?) by (.+)$", re.S)
+_LISTENBRAINZ = re.compile(r"^(?:<p>)?\s*+(<a href=\"([^\"]+)\"[^<>]*>.*?</a>|[^<>\s][^<>]*?) by (.+)$", re.S)
+LISTEN_CHARS = 2000
 
 
 def wrote(raw: RawEntry, url: str, feed: Feed) -> bool:
@@ -33,7 +34,7 @@ def told(entry: Entry, raw: RawEntry, feed: Feed) -> Entry:
 
 
 def _listenbrainz(entry: Entry) -> Entry:
-    found = _LISTENBRAINZ.match(entry.content_html.strip())
+    found = _LISTENBRAINZ.match(entry.content_html.strip()[:LISTEN_CHARS])
     title = entry.title or ""
     if found:
         track, artist, url = (
