@@ -9,7 +9,7 @@ import orjson
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.routing import APIRoute
 
-from lifestream import __version__, backfill, discover, index
+from lifestream import __version__, backfill, discover, index, webhooks
 from lifestream.access import Caller, caller_of, wanted_of
 from lifestream.clean.dates import ordered_at
 from lifestream.protocol.live import parse_position
@@ -17,7 +17,7 @@ from lifestream.publish.encode import Encoder
 from lifestream.receive.bodies import read_body
 from lifestream.render import Renderer
 from lifestream.site import Site
-from lifestream.store import bells, changes, entries, gate, sources
+from lifestream.store import bells, changes, entries, gate, hooks, sources
 from lifestream.types import Entry, Filter, SourceName, Stored
 from lifestream.write import (
     AddressIn,
@@ -249,6 +249,42 @@ async def post_discover(asked: AddressIn, site: SiteOf, renderer: RendererOf) ->
     return _json({"feeds": found, "tried": listing.tried})
 
 
+# -- hooks ------------------------------------------------------------------------------------
+
+
+@router.get("/hooks", dependencies=[may("owner")])
+async def list_hooks(site: SiteOf) -> Response:
+    """The webhooks, each with what came last. Their secrets are not shown."""
+    return _json(await webhooks.listing(site))
+
+
+@router.get("/hooks/{slug}", dependencies=[may("owner")])
+async def get_hook(slug: str, site: SiteOf) -> Response:
+    """A webhook with its last deliveries, newest first, and what became of each."""
+    return _json(await webhooks.shown(site, slug))
+
+
+@router.post("/hooks", status_code=201, dependencies=[may("owner")])
+async def post_hook(new: webhooks.NewHook, site: SiteOf) -> Response:
+    """Makes a webhook: with a `topic` it pings, else it posts. This answer is the only one with its `secret`."""
+    hook, set_up = await webhooks.add_hook(site, new)
+    return _hook_with_secret(site, hook, set_up, 201)
+
+
+@router.post("/hooks/{slug}/rotate", dependencies=[may("owner")])
+async def rotate_hook(slug: str, change: webhooks.NewSecret, site: SiteOf) -> Response:
+    """Another secret; the one before stays good for a week."""
+    hook, set_up = await webhooks.rotate_hook(site, slug, change.secret)
+    return _hook_with_secret(site, hook, set_up, 200)
+
+
+@router.delete("/hooks/{slug}", status_code=204, dependencies=[may("owner")])
+async def delete_hook(slug: str, site: SiteOf) -> None:
+    """What it posted stays."""
+    async with site.store.begin() as db:
+        await hooks.remove(db, slug)
+
+
 @router.get("/version")
 async def version() -> dict[str, str]:
     return {"name": "lifestream", "version": __version__}
@@ -282,6 +318,11 @@ def _found_feed(found: discover.FoundFeed, renderer: Renderer, now: datetime) ->
             for entry in found.entries
         ],
     }
+
+
+def _hook_with_secret(site: Site, hook: hooks.Hook, set_up: str, status: int) -> Response:
+    secret = {"secret": hook.secret, "set_up": set_up}
+    return _json(webhooks.hook_json(site, hook) | secret, status, {"Location": f"/api/hooks/{hook.slug}"})
 
 
 def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

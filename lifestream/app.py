@@ -45,7 +45,7 @@ from lifestream.publish.presence import Presence
 from lifestream.publish.sse import events
 from lifestream.publish.tail import Tail
 from lifestream.publish.websocket import stream
-from lifestream.receive import hub, hub_callback, rsscloud, scrobble, timer
+from lifestream.receive import hub, hub_callback, rsscloud, scrobble, timer, webhook
 from lifestream.render import Renderer
 from lifestream.site import Site
 from lifestream.store import sources
@@ -105,6 +105,7 @@ def create_app() -> FastAPI:
             Route("/healthz", healthz, methods=["GET"]),
             Route("/readyz", readyz, methods=["GET"]),
             Mount("/static", StaticFiles(directory=top("static"))),
+            *webhook.routes,
             *scrobble.routes,
             *pages.routes,
             *admin.routes,

@@ -93,23 +93,22 @@ def decide_document(
 ) -> list[Decision]:
     """One decision for each entry of a document, in its order, then the deletions it asks for.
 
-    `tombstones` is what `tombstone_identities` gave. A tombstone wins over an entry of the same document, unless that
-    was updated after the moment of deletion (RFC 6721, section 3).
+    `tombstones` is what `tombstone_identities` gave. A tombstone wins over an entry, of the same document or known,
+    unless that was updated, or else published, after the moment of deletion (RFC 6721, section 3).
     """
     items = list(items)
-    present = {item.identity for item in items}
+    taken = {item.identity for item in items}  # and then the stored ones that are spoken for: none is moved to twice
     decisions: list[Decision] = []
     returned: set[str] = set()
-    moved: set[str] = set()
     for item in items:
         if item.identity in tombstones:
-            if not _later(item.updated, tombstones[item.identity]):
+            if not _outlives(item, tombstones[item.identity]):
                 decisions.append(Skip(item, "deleted by its publisher", known_by_identity.get(item.identity)))
                 continue
             returned.add(item.identity)
-        known = known_by_identity.get(item.identity) or _moved(item, known_by_link, present | moved)
+        known = known_by_identity.get(item.identity) or _moved(item, known_by_link, taken)
         if known is not None:
-            moved.add(known.identity)
+            taken.add(known.identity)
         decisions.append(decide(item, known))
     return decisions + _deletions(tombstones, returned, known_by_identity)
 
@@ -124,13 +123,17 @@ def absences(decisions: Iterable[Decision], standing: Sequence[Known]) -> list[D
     return [Delete(known, "absence") for known in gone] if len(gone) <= max(FEW, len(standing) // 2) else []
 
 
-def without_old_versions(decisions: Iterable[Decision]) -> list[Decision]:
-    """For a document of the past: what it has otherwise than it is stored counts only where it is dated later."""
+def without_old_versions(decisions: Iterable[Decision], tombstones: Mapping[str, datetime | None]) -> list[Decision]:
+    """For a document of the past: what it has otherwise than it is stored counts only where it is dated later.
+
+    So does a deletion: one that is older than what is stored was no decision at all, one without a date is none here.
+    """
     return [
         Skip(one.item, "perhaps older than what is stored", one.known)
-        if isinstance(one, Update) and not _later(one.item.updated, one.known.updated)
+        if isinstance(one, Update) and not _later(one.item.updated, _dated(one.known))
         else one
         for one in decisions
+        if not isinstance(one, Delete) or tombstones[one.known.identity]
     ]
 
 
@@ -150,15 +153,24 @@ def _moved(item: Identified, known_by_link: Mapping[str, Known], taken: set[str]
 def _deletions(
     tombstones: Mapping[str, datetime | None], returned: set[str], known_by_identity: Mapping[str, Known]
 ) -> list[Decision]:
-    """Each known entry that is gone, once; one that was updated after its tombstone was written is not."""
+    """Each known entry that is gone, once; one that outlives its tombstone is not."""
     return [
         Delete(known)
         for identity, when in tombstones.items()
         if identity not in returned
         and (known := known_by_identity.get(identity)) is not None
         and not known.deleted_by
-        and not (when is not None and _later(known.updated, when))
+        and not _outlives(known, when)
     ]
+
+
+def _outlives(one: Identified | Known, when: datetime | None) -> bool:
+    """Whether it is from after the moment that its tombstone gives; nothing outlives one that gives none."""
+    return when is not None and _later(_dated(one), when)
+
+
+def _dated(one: Identified | Known) -> datetime | None:
+    return one.updated or one.published
 
 
 def _later(one: datetime | None, other: datetime | None) -> bool:

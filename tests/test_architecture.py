@@ -12,10 +12,10 @@ PACKAGE = Path(__file__).parents[1] / "lifestream"
 LAYERS = {
     "words": "types errors",
     "rules": "protocol parse clean decide",
-    "settings": "config log places",
+    "settings": "config log places adapters",
     "input and output": "client fetch store wire",
     "the site": "site",
-    "steps": "flow backfill discover index subscribe write",
+    "steps": "flow backfill discover index subscribe write webhooks",
     "doors": "render access receive publish pages admin api headers",
     "wiring": "app connections serve supervise cli demo doctor __main__",
 }

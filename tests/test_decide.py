@@ -3,9 +3,11 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from time import process_time
 
 import pytest
 
+from lifestream.clean.dates import parse_date
 from lifestream.clean.entries import Identified, identify, tombstone_identities
 from lifestream.decide import (
     CHURN_LIMIT,
@@ -26,7 +28,7 @@ from lifestream.types import Feed, RawEntry, Text, Tombstone
 
 HOSTILE = Path(__file__).parent / "parse" / "data" / "hostile"
 URL = "https://b.example/feed"
-MONDAY, TUESDAY = "2026-01-05T10:00:00Z", "2026-01-06T10:00:00Z"
+SUNDAY, MONDAY, TUESDAY = "2026-01-04T10:00:00Z", "2026-01-05T10:00:00Z", "2026-01-06T10:00:00Z"
 
 
 def item(
@@ -76,10 +78,22 @@ def test_a_version_without_a_date_is_not_older() -> None:
 def test_a_document_of_the_past_changes_only_what_it_dates_later() -> None:
     old = known(item("old", updated=MONDAY))
     versions = [item("new", updated=TUESDAY), item("new", updated=MONDAY), item("new")]
-    decided = without_old_versions(decide(version, old) for version in versions)
+    decided = without_old_versions([decide(version, old) for version in versions], {})
     assert [type(one) for one in decided] == [Update, Skip, Skip]
-    gone = Delete(old)
-    assert without_old_versions([Insert(versions[0]), gone]) == [Insert(versions[0]), gone]
+
+
+def test_a_document_of_the_past_does_not_change_what_was_published_later() -> None:
+    old = known(item("old", published=MONDAY), updated=None)
+    versions = [item("new", updated=TUESDAY), item("new", updated=SUNDAY)]
+    decided = without_old_versions([Update(version, old, 1) for version in versions], {})
+    assert [type(one) for one in decided] == [Update, Skip]
+
+
+def test_a_document_of_the_past_deletes_only_what_it_dates_later() -> None:
+    stored = [known(item(id=name, link="/" + name, published=MONDAY)) for name in "abc"]
+    gone = {one.identity: when for one, when in zip(stored, (TUESDAY, SUNDAY, ""), strict=True)}
+    stones = {identity: parse_date(when) for identity, when in gone.items()}
+    assert without_old_versions(document([], stored, stones), stones) == [Delete(stored[0])]
 
 
 def test_what_changes_at_every_fetch_is_left_alone_in_the_end() -> None:
@@ -125,6 +139,19 @@ def test_an_entry_updated_after_its_tombstone_is_back() -> None:
 def test_an_old_tombstone_does_not_delete_what_was_updated_since() -> None:
     old = known(item(updated=TUESDAY))
     assert document([], [old], {old.identity: datetime(2026, 1, 5, tzinfo=UTC)}) == []
+
+
+def test_a_tombstone_older_than_the_post_deletes_nothing() -> None:
+    """The post was never updated: it has its date of publication only."""
+    one = item(published=MONDAY)
+    old = replace(known(one), updated=None)
+    stone = {one.identity: parse_date(SUNDAY)}
+    assert document([], [old], stone) == []
+    assert document([one], [old], stone) == [Skip(one, "unchanged", old)]
+    assert document([one], [], stone) == [Insert(one)]
+    later = {one.identity: parse_date(TUESDAY)}
+    assert [type(found) for found in document([one], [old], later)] == [Skip, Delete]
+    assert [type(found) for found in document([one], [old], {one.identity: None})] == [Skip, Delete]
 
 
 def test_an_entry_whose_id_moved_is_the_same_entry() -> None:
@@ -203,3 +230,10 @@ def test_a_few_or_half_may_be_gone_at_once_and_no_more() -> None:
 def test_what_was_absent_and_is_there_again_is_back() -> None:
     one = item()
     assert decide(one, known(one, deleted_by="absence")) == Update(one, known(one, deleted_by="absence"), 0)
+
+
+def test_a_very_long_document_is_decided_in_its_own_time() -> None:
+    items = identify(Feed("atom", entries=tuple(RawEntry(id=f"urn:{number}") for number in range(30_000))), "")
+    began = process_time()
+    assert len(decide_document(items, {}, {}, {})) == 30_000
+    assert process_time() - began < 2

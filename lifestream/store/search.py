@@ -21,8 +21,8 @@ from lifestream.types import Stored
 
 POSITION = "search_position"
 POSITION_LOCK = 0x667473  # "fts"
-PAGE = 50
-LONGEST_CONTENT = 200_000
+PAGE = 200
+LONGEST_CONTENT = 50_000
 """Characters of an entry's content that are looked at."""
 FOLDED_BYTES = 4 * 1024 * 1024
 

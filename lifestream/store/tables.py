@@ -385,3 +385,45 @@ class BackfillRow(Base):
     attempts: Mapped[int] = mapped_column(default=0)
     due_at: Mapped[datetime | None] = mapped_column(index=True)
     claimed_until: Mapped[datetime | None]
+
+
+class HookRow(Base):
+    """A webhook's address. It pings `topic`, or posts where there is none. The secret is kept in clear: it signs."""
+
+    __tablename__ = "hooks"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    slug: Mapped[str] = mapped_column(unique=True)
+    adapter: Mapped[str]
+    topic: Mapped[str] = mapped_column(default="")
+    secret: Mapped[str]
+    old_secret: Mapped[str] = mapped_column(default="")
+    old_until: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+
+
+class HookDeliveryRow(Base):
+    """What came to a hook lately, and what became of it."""
+
+    __tablename__ = "hook_deliveries"
+    __table_args__ = (Index("ix_hook_deliveries_hook", "hook_id", "id"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    hook_id: Mapped[int] = mapped_column(ForeignKey("hooks.id", ondelete="CASCADE"))
+    received_at: Mapped[datetime]
+    status: Mapped[int]
+    outcome: Mapped[str]
+    """posted, pinged, test, duplicate, ignored, unreadable, refused"""
+    verdict: Mapped[str]
+
+
+class HookSeenRow(Base):
+    """A mark by which a delivery is known again: its id, or the digest of what it says."""
+
+    __tablename__ = "hook_seen"
+
+    hook_id: Mapped[int] = mapped_column(
+        Id, ForeignKey("hooks.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    mark: Mapped[str] = mapped_column(String(64), primary_key=True)
+    seen_at: Mapped[datetime] = mapped_column(index=True)

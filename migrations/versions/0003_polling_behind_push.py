@@ -32,6 +32,12 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    # What is before 0003 knows no clouds, and would take these for subscriptions at hubs.
+    at_a_cloud = (
+        "SELECT feed_id FROM subscriptions WHERE kind = 'rsscloud' AND state IN ('pending', 'active', 'denied')"
+    )
+    op.execute(f"UPDATE sources SET delivery = 'polling', hub_url = '' WHERE feed_id IN ({at_a_cloud})")
+    op.execute("DELETE FROM subscriptions WHERE kind = 'rsscloud'")
     for name in ("last_missed", "missed_looks", "missed_lately", "missed", "pushed_since"):
         op.drop_column("sources", name)
     op.drop_column("subscriptions", "kind")

@@ -14,11 +14,11 @@ from sqlalchemy import Connection, inspect, text
 
 from lifestream.errors import SetupError
 from lifestream.site import Site
-from lifestream.store import changes
+from lifestream.store import changes, sources, subscriptions
 from lifestream.store.database import Store
 from lifestream.store.migrate import alembic_config, migrate, newest, pending
 from lifestream.store.tables import Base
-from tests.store.story import local_source, note
+from tests.store.story import NOON, local_source, note
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "schema.md"
 
@@ -81,6 +81,25 @@ async def test_down_leaves_nothing_and_up_makes_it_again(site: Site) -> None:
     assert not await pending(site.store)
     async with site.store.read() as db:
         assert await changes.head(db) == 0
+
+
+async def test_what_knows_no_clouds_is_left_none(site: Site) -> None:
+    """Before 0003 a subscription at a cloud would be taken for one at a hub."""
+    async with site.store.begin() as db:
+        for slug, kind in (("clouded", "rsscloud"), ("hubbed", "websub")):
+            await sources.add_feed(db, f"https://{slug}.example/", slug=slug, now=NOON)
+            source = await sources.get(db, slug, audience="owner")
+            await sources.change(db, source, delivery=kind, hub_url="https://there.example/")
+            assert source.feed_id is not None
+            told = {"hub_url": "https://there.example/", "topic": source.url, "token": slug, "secret": "", "now": NOON}
+            await subscriptions.add(db, feed_id=source.feed_id, kind=kind, **told)
+    await run(site.store, lambda connection: command.downgrade(alembic_config(connection), "0002"))
+    async with site.store.read() as db:
+        assert (await db.execute(text("SELECT token FROM subscriptions"))).scalars().all() == ["hubbed"]
+        fed = text("SELECT delivery, hub_url FROM sources WHERE feed_id IS NOT NULL ORDER BY slug")
+        assert [tuple(row) for row in await db.execute(fed)] == [
+            ("polling", ""), ("websub", "https://there.example/"),
+        ]  # fmt: skip
 
 
 async def test_migrating_what_is_up_to_date_changes_nothing(site: Site) -> None:
