@@ -129,20 +129,20 @@ async def turn_page(site: Site, at: Backfill) -> None:
         try:
             async with asyncio.timeout(PAGE_WITHIN):
                 page = await _read(site, at)
+            await _take_in(site, at, page)
         except asyncio.CancelledError:  # we are to end: who takes this up need not wait for our claim to end too
             await _put_down(site, at, due_at=site.now())
             raise
-        except (LifestreamError, TimeoutError) as error:
+        except Exception as error:
+            if not isinstance(error, LifestreamError | TimeoutError):
+                log.exception("backfill", status="broken", page=at.pages + 1)
             await _not_read(site, at, error)
-        else:
-            await _take_in(site, at, page)
 
 
 async def _read(site: Site, at: Backfill) -> HistoryPage:
     async with site.store.read() as db:
         source = await sources.get(db, at.slug, audience="owner")
-    _front(source)
-    document = await fetch(site.client, at.next_url)
+    document = await fetch(site.client_for(at.next_url, named_by=_front(source)), at.next_url)
     assert isinstance(document, Document)
     feed = await parse_document(document.body, document.media_type, document.url)
     is_front, now = not at.entries, site.now()
@@ -190,7 +190,7 @@ async def _take_in(site: Site, at: Backfill, page: HistoryPage) -> None:
 
 async def _not_read(site: Site, at: Backfill, error: Exception) -> None:
     """Tried again later, given up, or the end: behind the last page there is nothing."""
-    why = str(error) or f"This page took longer than {PAGE_WITHIN:g} s."
+    why = _sentence(error)
     due_at = None
     changed: dict[str, Any] = {"error": why, "attempts": at.attempts + 1}
     if _is_the_end(at, error):
@@ -240,17 +240,28 @@ def _counted_on(url: str) -> str:
 
 
 def _is_the_end(at: Backfill, error: Exception) -> bool:
-    """Behind its last page WordPress answers 404, and what does not know the query something that is no feed."""
-    if not at.pages:
+    """Behind its last page WordPress answers 404, and what does not know the query something that is no feed.
+
+    A page that somebody named is there: where it is missing, that is no end but a loss.
+    """
+    if not at.pages or not _PAGED.search(at.next_url):
         return False
-    nothing_there = isinstance(error, BadStatus) and error.status in _NOTHING_THERE
-    return nothing_there or (isinstance(error, ParseError) and bool(_PAGED.search(at.next_url)))
+    return isinstance(error, ParseError) or (isinstance(error, BadStatus) and error.status in _NOTHING_THERE)
 
 
 def _may_pass(error: Exception) -> bool:
+    """What we did not expect may: a database that was away, a fault of ours that the next version mends."""
     if isinstance(error, BadStatus):
         return error.status >= 500 or error.status in _COME_LATER
-    return isinstance(error, TimeoutError | TimedOut | Unreachable)
+    return isinstance(error, TimedOut | Unreachable) or not isinstance(error, LifestreamError)
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, LifestreamError):
+        return str(error)
+    if isinstance(error, TimeoutError):
+        return f"This page took longer than {PAGE_WITHIN:g} s."
+    return f"This page could not be taken in ({type(error).__name__}); the log says more."
 
 
 def _front(source: Source) -> str:

@@ -46,6 +46,8 @@ CLEAN_WITHIN = 60.0
 SETTLED = timedelta(hours=1)
 """So long after its push an entry may be missing from a complete document, which some cache keeps."""
 GONE = 410
+READ_AGAIN = {"etag": "", "last_modified": "", "body_digest": ""}
+"""What is remembered of a document in which something is left to do: the next look takes it for new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ async def look(site: Site, feed: DueFeed, source: Source | None) -> bool:
     client = site.client if source else site.stranger_client
     with bound(source=source.slug if source else feed.url, via=feed.via):
         try:
-            seen = await (_read(client, feed) if feed.discovered else _discover(client, feed))
+            seen = await (_read(client, feed) if feed.discovered else _discover(site, feed, source))
             if isinstance(seen, Unchanged):
                 return await _same(site, feed, source, seen)
             return await _take_in(site, feed, source, seen)
@@ -105,7 +107,7 @@ async def _read(client: Client, feed: DueFeed) -> Looked | Unchanged:
     return Looked(feed.url, document, parsed, _advertised(document, parsed))
 
 
-async def _discover(client: Client, feed: DueFeed) -> Looked:
+async def _discover(site: Site, feed: DueFeed, source: Source | None) -> Looked:
     """Finds the feed that the address leads to: itself, or one that the page there links to (WebSub 4)."""
     conversation = discover(feed.url)
     documents: dict[str, Document] = {}
@@ -113,6 +115,7 @@ async def _discover(client: Client, feed: DueFeed) -> Looked:
         url = next(conversation)
         while True:
             try:
+                client = site.client_for(url, named_by=feed.url) if source else site.stranger_client
                 document = await fetch(client, url)
                 assert isinstance(document, Document)
                 documents[url] = document
@@ -145,24 +148,28 @@ async def _take_in(site: Site, feed: DueFeed, source: Source | None, seen: Looke
         await _clean_ahead(site, arrival, now)
     done = entries.Recorded()
     async with site.store.begin() as db:
-        pushed, missed = False, 0
+        pushed: bool | None = False
+        missed = 0
         source = await _as_it_is(db, feed, source)
         itself = await _told_apart(site, db, feed, seen)
         if source and arrival:
             done = await _record(db, [arrival], now)
-            pushed = await subscribe.settle(site, db, source, feed.id, seen.url, seen.advertised, seen.feed.cloud, now)
+            pushed = await subscribe.settle(
+                site, db, source, feed.id, seen.url, seen.advertised, seen.feed.cloud, now, in_turn=feed.via == "poll"
+            )
             missed = done.new if _push_should_have_told(feed, source) else 0
             if missed:
                 source = await _missed(db, feed, source, missed, now)
             moved, trouble = await _moved(site, db, feed, source, seen.document.permanent_url)
-            source = await _keep_books(db, feed, source, done, seen.feed, pushed, trouble, now)
+            source = await _keep_books(db, feed, source, done, seen.feed, bool(pushed), trouble, now)
             itself |= moved
         poll = _next_poll(
             site, feed, source, now, found=done.any, cache_control=seen.document.cache_control, missed=bool(missed)
         )
-        again = await feeds.finish(db, feed, now, found=True, **poll, **_seen_columns(feed, seen, now), **itself)
+        kept = _seen_columns(feed, seen, now) | ({} if pushed is not None else READ_AGAIN)
+        again = await feeds.finish(db, feed, now, found=True, **poll, **kept, **itself)
         relayed = feed.has_document and await _relay(db, source, seen, itself, now)
-    _ring(site, log=done.any, subscriptions=pushed or bool(source and source.hub_url), hub=relayed)
+    _ring(site, log=done.any, subscriptions=bool(pushed or (source and source.hub_url)), hub=relayed)
     log.info("looked", status="ok", new=done.new, changed=done.changed, deleted=done.deleted)
     return again
 
@@ -280,7 +287,9 @@ async def _keep_books(
     if feed.via == "ping" and source.delivery == "polling":
         await sources.pushed_by(db, source, "hub", now)
         source = replace(source, delivery="hub")
-    told = feed.via == "push" or (feed.via == "ping" and source.delivery == "hub")
+    # Nobody signs what a cloud tells: only where it was true it is the cloud's word.
+    by_cloud = feed.via == "cloud" and source.delivery == "rsscloud" and done.any
+    told = feed.via == "push" or by_cloud or (feed.via == "ping" and source.delivery == "hub")
     if told:
         source = replace(source, missed_looks=0)
     await sources.counted(db, source, done, now, told=told, **_in_order(source, document, hub_asked, trouble))
@@ -501,7 +510,7 @@ async def _decide(db: AsyncConnection, together: Sequence[Arrival]) -> list[Deci
     for arrival in together:
         decided = decide_document(arrival.items, arrival.tombstones, knowledge.by_identity, knowledge.by_link)
         if arrival.via == "backfill":
-            decided = without_old_versions(decided)
+            decided = without_old_versions(decided, arrival.tombstones)
         decisions.extend(reversed(decided))  # a document has its newest entry first, the log its newest last
     return decisions
 
@@ -515,11 +524,14 @@ def _default_kind(arrival: Arrival) -> Kind | None:
 
 
 def _size(item: Identified) -> int:
-    return len(item.raw.content.value) if item.raw.content else 0
+    """Of all that may have to be cleaned: a summary stands in for content, a title and a quotation may be HTML."""
+    raw = item.raw
+    quoted = raw.data["about"].get("content_html", "") if "about" in raw.data else ""
+    return len(raw.id) + len(quoted) + sum(len(text.value) for text in (raw.title, raw.summary, raw.content) if text)
 
 
 def _via(asked: str) -> Via:
-    return "ping" if asked == "ping" else "push" if asked == "push" else "poll"
+    return "ping" if asked == "ping" else "push" if asked in ("push", "cloud") else "poll"
 
 
 def _advertised(document: Document, feed: Feed) -> Advertised:

@@ -51,6 +51,12 @@ class Site:
             wire=_wire(config, store),
         )
 
+    def client_for(self, url: str, *, named_by: str) -> Client:
+        """For an address that a feed of the owner's names. `named_by` is the feed's own: where that is not within the
+        owner's networks itself, it leads to none of them but its own host."""
+        at_home = _host(url) == _host(named_by) or _is_within(self.config.allow_networks, named_by)
+        return self.client if at_home else self.stranger_client
+
     async def prepare(self, *, starting: bool = True) -> None:
         """What is always there: the source `notes`; and where SQLite's one server starts, no claims of a dead one."""
         async with self.store.begin() as db:
@@ -95,9 +101,17 @@ def client_for_commands(config: Config) -> Client:
 
 def _networks_for_strangers(config: Config) -> Networks:
     """The owner's networks are a stranger's to reach only where this site itself lives in them: a laptop, a home."""
-    host = (urlsplit(config.base_url).hostname or "").lower()
+    return config.allow_networks if _is_within(config.allow_networks, config.base_url) else Networks()
+
+
+def _is_within(networks: Networks, url: str) -> bool:
+    """As it is written: what a name leads to is for whoever owns the name to say."""
+    host = _host(url)
     try:
-        inside = config.allow_networks.allows(ip_address("127.0.0.1" if host == "localhost" else host), host)
+        return networks.allows(ip_address("127.0.0.1" if host == "localhost" else host), host)
     except ValueError:
-        inside = host in config.allow_networks.hosts
-    return config.allow_networks if inside else Networks()
+        return host in networks.hosts
+
+
+def _host(url: str) -> str:
+    return (urlsplit(url).hostname or "").lower()

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from lifestream.client import Client
 from lifestream.errors import FetchError
 from lifestream.log import bound, get_logger
 from lifestream.protocol import rsscloud
@@ -31,6 +32,8 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 VERIFY_WITHIN = timedelta(minutes=2)
 """A hub that accepted a request and did not verify it by then is asked again."""
 HUB_REDIRECTS = 5
+ONE_HUB_FOR = timedelta(minutes=10)
+"""So long a feed that names another hub is not believed, lest it sends us to one after the other."""
 PUSHED: tuple[Way, ...] = ("websub", "rsscloud")
 """Deliveries by somebody who promised it, behind which we poll to see whether it is so. A ping promises nothing."""
 
@@ -53,22 +56,26 @@ async def settle(
     advertised: Advertised,
     cloud: Cloud | None,
     now: datetime,
-) -> bool:
+    *,
+    in_turn: bool,
+) -> bool | None:
     """Brings the subscriptions in line with what the feed advertises now; says whether a hub pushes it or will.
 
-    A hub or topic that is no longer named is left; a new one is asked.
+    A hub or topic that is no longer named is left; a new one is asked. Where this look was not `in_turn`, but somebody
+    else's wish, that waits until the hubs of this feed were left in peace for a while; then None says: another time.
     """
     hub = choose_hub(site, source, feed_url, advertised, cloud)
     if not hub and not source.hub_url:
         return False
-    there = False
-    for subscription in await subscriptions.of_feed(db, feed_id):
-        if subscription.wanted and hub == _hub_of(subscription):
-            there = True
-        elif subscription.wanted:
-            await subscriptions.leave(db, subscription.id, now)
+    wanted = [one for one in await subscriptions.of_feed(db, feed_id) if one.wanted]
+    there = any(hub == _hub_of(one) for one in wanted)
     if hub and not there:
+        if not in_turn and await subscriptions.asked_since(db, feed_id, now - ONE_HUB_FOR):
+            return None
         await _begin(db, feed_id, hub, now)
+    for subscription in wanted:
+        if hub != _hub_of(subscription):
+            await subscriptions.leave(db, subscription.id, now)
     if (hub.url if hub else "") != (source.hub_url or ""):
         await sources.change(db, source, hub_url=hub.url if hub else "")
     if not hub and source.delivery in PUSHED:
@@ -174,7 +181,8 @@ async def _ask(site: Site, subscription: Subscription, mode: str) -> str:
     else:
         form = rules.unsubscribe_form(subscription.topic, callback)
     try:
-        response = await site.client.post(
+        client = await _client(site, subscription)
+        response = await client.post(
             subscription.hub_url, body=urlencode(form).encode(), headers=FORM, redirects=HUB_REDIRECTS
         )
     except FetchError as error:
@@ -195,12 +203,22 @@ async def _ask_cloud(site: Site, subscription: Subscription) -> str:
     """Registers; returns what is wrong, or nothing when the cloud took it. It asks us back before it answers."""
     form = rsscloud.please_notify_form(site.config.base_url, subscription.topic)
     try:
-        response = await site.client.post(
+        client = await _client(site, subscription)
+        response = await client.post(
             subscription.hub_url, body=urlencode(form).encode(), headers=FORM, redirects=HUB_REDIRECTS, read_body=False
         )
     except FetchError as error:
         return str(error)
     return rsscloud.judge_answer(response.status, response.body)
+
+
+async def _client(site: Site, subscription: Subscription) -> Client:
+    """A hub that the owner chose is asked wherever it is."""
+    async with site.store.read() as db:
+        source = (await sources.of_feeds(db, [subscription.feed_id])).get(subscription.feed_id)
+        feed_url = await subscriptions.feed_url(db, subscription)
+    chosen = source is not None and source.hub_choice == subscription.hub_url
+    return site.client if chosen else site.client_for(subscription.hub_url, named_by=feed_url)
 
 
 async def verified(site: Site, subscription: Subscription, mode: str, granted: int | None) -> None:
@@ -232,7 +250,7 @@ async def _holds(
             settled = {"state": "active"} if source.state in ("pending", "denied") and source.last_fetch else {}
             await sources.pushed_by(db, source, subscription.kind, now, hub_url=subscription.hub_url, **settled)
         if subscription.state != "active" or (subscription.expires_at and subscription.expires_at <= now):
-            await feeds.ask(db, {subscription.feed_id: (1, "poll")}, now)
+            await feeds.ask(db, {subscription.feed_id: (1, "hub")}, now)
     log.info("hub verified", hub=subscription.hub_url, topic=subscription.topic, until=expires_at.isoformat())
 
 
@@ -248,7 +266,7 @@ async def denied(site: Site, subscription: Subscription, reason: str) -> None:
         if source and source.state != "paused":
             sentence = f"The hub refused the subscription{': ' + reason if reason else '.'} The feed is polled instead."
             await sources.change(db, source, state="denied", delivery="polling", last_error=sentence)
-            await feeds.ask(db, {subscription.feed_id: (1, "poll")}, now)
+            await feeds.ask(db, {subscription.feed_id: (1, "hub")}, now)
     log.warning("hub denied", hub=subscription.hub_url, topic=subscription.topic, reason=reason)
 
 
@@ -259,7 +277,7 @@ async def _lapsed(site: Site, subscription: Subscription) -> None:
         source = (await sources.of_feeds(db, [subscription.feed_id])).get(subscription.feed_id)
         if source:
             await sources.change(db, source, delivery="polling")
-            await feeds.ask(db, {subscription.feed_id: (1, "poll")}, site.now())
+            await feeds.ask(db, {subscription.feed_id: (1, "hub")}, site.now())
     log.warning("lease over", hub=subscription.hub_url, topic=subscription.topic)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 from starlette.responses import PlainTextResponse, Response
 
 from lifestream import flow
@@ -458,6 +458,41 @@ async def test_what_will_not_pass_by_itself_is_not_tried_again(
     ended = await walked(stream, clock)
     assert (ended.state, publisher.asked.count("/2")) == ("failed", 1)
     assert ended.error and "\n" not in ended.error
+
+
+async def test_a_page_that_somebody_named_and_that_is_missing_is_no_end(
+    stream: Site, clock: Clock, publisher: Publisher, web: str
+) -> None:
+    await followed(stream, archived(publisher, web, 4))
+    publisher.answers["/3"] = PlainTextResponse("Not here.", 404)
+    await begin(stream, "blog")
+    ended = await walked(stream, clock)
+    assert (ended.state, ended.pages) == ("failed", 2)
+    assert "404" in ended.error
+    del publisher.answers["/3"]
+    await begin(stream, "blog")
+    assert (await walked(stream, clock)).state == "done"
+    assert await titles(stream) == posts(*range(7, -1, -1))
+
+
+@on_sqlite
+async def test_a_page_that_breaks_something_is_tried_again_later_and_not_for_ever(
+    stream: Site, clock: Clock, publisher: Publisher, web: str
+) -> None:
+    await followed(stream, archived(publisher, web, 3))
+    await begin(stream, "blog")
+    await walked(stream, clock, pages=1)
+    async with stream.store.begin() as db:
+        await db.execute(text("CREATE TRIGGER full BEFORE INSERT ON entries BEGIN SELECT RAISE(ABORT, 'full'); END"))
+    clock.on(REST)
+    await turn_page(stream, (await taken(stream))[0])
+    at = await stand(stream, "blog")
+    assert (at.state, at.attempts, at.due_at) == ("walking", 1, clock() + wait_after(1, None))
+    assert at.error.startswith("This page could not be taken in (") and "INSERT" not in at.error
+    for _ in range(MOST_ATTEMPTS):
+        clock.on(timedelta(hours=1))
+        await walked(stream, clock, pages=1)
+    assert (await stand(stream, "blog")).state == "failed"
 
 
 async def test_a_source_that_is_paused_or_removed_on_the_way_gets_nothing_more(

@@ -5,6 +5,7 @@ import gzip
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,17 @@ import pytest
 from sqlalchemy import select
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
-from lifestream import flow, subscribe
+from lifestream import backfill, flow, subscribe
+from lifestream.client import Client
+from lifestream.protocol.addresses import Networks
 from lifestream.protocol.silence import LATE
 from lifestream.receive import timer
 from lifestream.site import Site
-from lifestream.store import changes, entries, feeds, inbox, sources, subscriptions
+from lifestream.store import backfills, changes, entries, feeds, inbox, sources, subscriptions
 from lifestream.store.inbox import Document
 from lifestream.store.subscriptions import Subscription
 from lifestream.store.tables import EntryRow, FeedRow
-from lifestream.types import Filter, Source, Stored
+from lifestream.types import Feed, Filter, RawEntry, Source, Stored, Text
 from tests.documents import COMPLETE, atom, entry, tombstone
 from tests.fakes import FakeHub, Publisher, serving
 from tests.living import on_sqlite
@@ -136,6 +139,32 @@ async def vias(site: Site) -> list[str]:
     """How each entry was first seen, oldest first."""
     async with site.store.read() as db:
         return list((await db.execute(select(EntryRow.first_via).order_by(EntryRow.first_seq))).scalars())
+
+
+# -- what takes long ------------------------------------------------------------------------
+
+
+LONG_TEXT = "<p>word</p>" * (flow.LONG // 10)
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    "raw",
+    [
+        RawEntry(id="1", content=Text(LONG_TEXT, html=True)),
+        RawEntry(id="1", summary=Text(LONG_TEXT, html=True)),
+        RawEntry(id="1", title=Text(LONG_TEXT, html=True)),
+        RawEntry(id="1" * (flow.LONG + 1)),
+        RawEntry(id="1", data={"about": {"content_html": LONG_TEXT}}),
+    ],
+    ids=["content", "summary", "title", "id", "quotation"],
+)
+async def test_a_long_entry_is_cleaned_before_the_writer_is_taken(stream: Site, raw: RawEntry) -> None:
+    feed, url = Feed("atom", entries=(raw, RawEntry(id="short"))), "https://b.example/feed"
+    notes = await source(stream, "notes")
+    assert len((await flow.history(stream, notes, feed, url, stream.now())).cleaned) == 2
+    short = replace(feed, entries=(RawEntry(id="short"),))
+    assert not (await flow.history(stream, notes, short, url, stream.now())).cleaned
 
 
 # -- what a document brings -------------------------------------------------------------------
@@ -636,6 +665,78 @@ async def test_a_feed_does_not_move_to_where_another_source_is(
     assert (blog.feed_url, blog.state) == (web + "/feed", "active")
     assert is_a_sentence(blog.last_error) and "source “other”" in (blog.last_error or "")
     assert (await source(stream, "other")).feed_url == web + "/other"
+
+
+@on_sqlite
+async def test_pings_do_not_hurry_a_search_that_found_no_feed(
+    stream: Site, clock: Clock, publisher: Publisher, web: str
+) -> None:
+    await add(stream, web + "/feed")
+    await look_once(stream)
+    at, feed_id = await next_poll(stream), (await source(stream)).feed_id
+    assert at is not None and feed_id is not None
+    clock.on(minutes=1)
+    async with stream.store.begin() as db:
+        await feeds.ask(db, {feed_id: (1, "ping")}, clock())
+    assert (await next_poll(stream), await look_once(stream)) == (at, 0)
+    publisher.publish("/feed", atom(entry(1)))
+    await look_again(stream, clock)
+    await look_again(stream, clock, "ping")
+    assert await titles(stream) == ["Post 1"]
+
+
+# -- addresses that a feed names ------------------------------------------------------------
+
+
+@pytest.fixture
+async def afar(stream: Site) -> AsyncIterator[Site]:
+    """The site on the public web, with loopback as the owner's own network; blog.example is somewhere else."""
+
+    async def resolve(host: str, port: int) -> list[IPv4Address | IPv6Address]:
+        return [IPv4Address("127.0.0.1")]
+
+    config = stream.config.model_copy(update={"base_url": "https://stream.example"})
+    limits: dict[str, Any] = {"user_agent": "test", "max_bytes": 10**6, "resolve": resolve}
+    client, stranger = Client(allow=config.allow_networks, **limits), Client(allow=Networks(), **limits)
+    yield replace(stream, config=config, client=client, stranger_client=stranger)
+    await client.aclose()
+    await stranger.aclose()
+
+
+async def test_a_public_feed_leads_nowhere_into_the_owners_networks(afar: Site, publisher: Publisher, web: str) -> None:
+    at_home, hub = web, FakeHub()
+    public = web.replace("127.0.0.1", "blog.example")
+    links = f"<link rel='alternate' type='application/atom+xml' href='{at_home}/inside'>"
+    publisher.publish("/page", f"<html><head>{links}</head><body>Hello</body></html>", "text/html")
+    publisher.publish("/inside", atom(entry(9)))
+    async with serving(hub.app) as hub_at:
+        publisher.publish("/feed", atom(f"<link rel='next' href='{at_home}/older'/>", entry(1), hubs=[hub_at]))
+        await add(afar, public + "/feed")
+        await add(afar, public + "/page", slug="page")
+        await look_once(afar)
+        async with afar.store.begin() as db:
+            due = await subscriptions.claim(db, afar.now(), 10)
+        assert [one.hub_url for one in due] == [hub_at]
+        await subscribe.work(afar, due[0])
+    assert await titles(afar) == ["Post 1"]
+    await backfill.begin(afar, "blog")
+    async with afar.store.begin() as db:
+        (walk,) = await backfills.claim(db, afar.now(), 1)
+    await backfill.turn_page(afar, replace(walk, next_url=at_home + "/older", pages=1, entries=1))
+    assert "private or special space" in (await backfill.stand(afar, "blog")).error
+    assert hub.asked == []
+    assert not {"/inside", "/older"} & set(publisher.asked)
+
+
+def test_a_feed_within_the_owners_networks_may_name_what_is_there(stream: Site) -> None:
+    config = stream.config.model_copy(
+        update={"base_url": "https://stream.example", "allow_networks": Networks.parse("192.168.0.0/16, gitea.lan")}
+    )
+    site, lan, out = replace(stream, config=config), "http://192.168.1.9/hub", "https://blog.example/feed"
+    for named_by, url in (("http://192.168.1.2/feed", lan), ("http://gitea.lan/feed", lan), (out, out + "/hub")):
+        assert site.client_for(url, named_by=named_by) is site.client
+    for url in (lan, "http://gitea.lan/hub", "https://other.example/"):
+        assert site.client_for(url, named_by=out) is site.stranger_client
 
 
 # -- documents that are complete --------------------------------------------------------------

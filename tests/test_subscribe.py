@@ -13,10 +13,11 @@ from sqlalchemy import select, update
 
 from lifestream.config import Config
 from lifestream.protocol.links import Advertised
+from lifestream.receive.timer import ENDED_KEPT
 from lifestream.site import Site
-from lifestream.store import bells, sources
+from lifestream.store import bells, feeds, sources, subscriptions
 from lifestream.store.tables import FeedRow, SubscriptionRow
-from lifestream.subscribe import Hub, choose_hub
+from lifestream.subscribe import ONE_HUB_FOR, Hub, choose_hub
 from tests.documents import atom, entry
 from tests.fakes import FakeHub, Publisher, comes, serving, until
 from tests.living import Living, living, on_sqlite
@@ -61,6 +62,11 @@ class Web:
         site = self.stream.site
         async with site.store.begin(rings=[bells.SUBSCRIPTIONS]) as db:
             await db.execute(update(SubscriptionRow).values(due_at=site.now(), **values))
+
+    async def left_in_peace(self) -> None:
+        """No hub was asked anything for a while."""
+        async with self.stream.site.store.begin() as db:
+            await db.execute(update(SubscriptionRow).values(asked_at=self.stream.site.now() - ONE_HUB_FOR))
 
 
 @pytest.fixture
@@ -365,6 +371,7 @@ async def test_a_feed_that_moves_to_another_hub_is_followed_there(web: Web) -> N
     other, other_at = await web.another_hub()
     web.publishes(1)
     await web.stream.adds(web.feed)
+    await web.left_in_peace()
     web.publishes(1, 2, hubs=[other_at])
     await web.stream.pings(web.feed)
     source = await web.stream.becomes("blog", lambda one: (one["hub_url"] or "").rstrip("/") == other_at)
@@ -375,6 +382,39 @@ async def test_a_feed_that_moves_to_another_hub_is_followed_there(web: Web) -> N
     assert other.asked[0]["hub.callback"] != web.hub.asked[0]["hub.callback"]
     assert await web.pushes(other.asked[0], atom(entry(3))) < 300
     await web.stream.shows("Post 3")
+
+
+@on_sqlite
+async def test_a_feed_that_names_one_hub_after_the_other_sends_us_to_one_of_them(web: Web) -> None:
+    other, other_at = await web.another_hub()
+    web.publishes(1)
+    await web.stream.adds(web.feed)
+    web.publishes(1, 2, hubs=[other_at])
+    await web.stream.pings(web.feed)
+    await web.stream.shows("Post 2", "Post 1")
+    assert (await web.subscription()).state == "active"
+    assert (await web.stream.source()).hub_url == web.hub_at
+    await web.stream.http.post("/api/sources/blog/refresh", headers=await web.stream.owners())
+    await other.subscribed.wait()
+    web.publishes(1, 2, 3, hubs=[web.hub_at])
+    await web.stream.pings(web.feed)
+    await web.stream.shows("Post 3")
+    assert [form["hub.mode"] for form in other.asked] == ["subscribe"]
+
+
+async def test_a_subscription_that_ended_is_forgotten_in_the_end(site: Site) -> None:
+    now = site.now()
+    async with site.store.begin() as db:
+        feed_id = await feeds.ensure(db, "https://b.example/feed", now)
+        for state in ("active", "ended", "over"):
+            told = {"hub_url": "https://hub.example/", "topic": "https://b.example/feed", "token": state, "secret": ""}
+            await subscriptions.add(db, feed_id=feed_id, now=now, **told)
+        asked = {"active": timedelta(2), "ended": timedelta(hours=23), "over": timedelta(2)}
+        for one in await subscriptions.of_feed(db, feed_id):
+            state = "active" if one.token == "active" else "ended"
+            await subscriptions.change(db, one.id, state=state, asked_at=now - asked[one.token])
+        assert await subscriptions.drop_ended(db, now - ENDED_KEPT) == {feed_id}
+        assert set((await db.execute(select(SubscriptionRow.token))).scalars()) == {"active", "ended"}
 
 
 @on_sqlite

@@ -23,13 +23,21 @@ _PAGE = re.compile(rb"<(?:!doctype\s+html|html)\b", re.I)
 
 
 def parse(body: bytes, media_type: str, url: str) -> Feed:
-    """The feed in this document, repaired where it must be; `ParseError` says what was seen instead of one."""
+    """The feed in this document, repaired where it must be; `ParseError` says what was seen instead of one.
+
+    What a reader took for its own and could not read is given to the next one; the first one's complaint counts.
+    """
     document = Document(body, media_type, url)
+    refused: list[ParseError] = []
     for reader in _readers(document):
-        feed = _read(document, reader)
-        if feed.entries or not _PAGE.search(body, 0, 1024):
-            return feed
-    raise ParseError(what_was_seen(document))  # a page with scraps of XML in it, as drawings have
+        try:
+            feed = _read(document, reader)
+        except ParseError as error:
+            refused.append(error)
+        else:
+            if feed.entries or not _PAGE.search(body, 0, 1024):
+                return feed
+    raise refused[0] if refused else ParseError(what_was_seen(document))  # a page with scraps of XML, as drawings have
 
 
 def _read(document: Document, reader: ModuleType) -> Feed:
@@ -43,14 +51,14 @@ def _read(document: Document, reader: ModuleType) -> Feed:
 
 
 def parse_well_formed(body: bytes, media_type: str, url: str) -> Feed | None:
-    """The same in little time; None for a document that needs repairs, or a reader that is slow."""
+    """The same in little time; None for a document that needs repairs or another reader, or one that is slow."""
     document = Document(body, media_type, url)
     reader = next(_readers(document))
     if hasattr(reader, "SLOW") or _PAGE.search(body, 0, 1024):
         return None
     try:
         feed: Feed = reader.read(document)
-    except IllFormed:
+    except ParseError:
         return None
     return feed
 

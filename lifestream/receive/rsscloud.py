@@ -38,7 +38,7 @@ async def notify(request: Request) -> Response:
     async with site.store.read() as db:
         ours = await subscriptions.at_a_cloud(db, told.get("url", ""))
     for subscription in ours:
-        await site.inbox.put(LookAt(subscription.feed_id, "push"))
+        await site.inbox.put(LookAt(subscription.feed_id, "cloud"))
     return _says("Thank you.\n")
 
 

@@ -190,7 +190,13 @@ async def _called(ask: Ask, call: lastfm.Call) -> lastfm.Answer:
 async def _session(ask: Ask, call: lastfm.Call) -> lastfm.Answer:
     """By name and password, or by a token that the owner gave the client himself."""
     given = call.fields.get("token", "")
-    key = await _key(ask, lambda key: key.digest == owner.digest(given) if given else lastfm.proves(call, key.md5))
+
+    def fits(key: Key) -> bool:
+        if given:
+            return key.digest == owner.digest(given)
+        return key.md5 is not None and lastfm.proves(call, key.md5)
+
+    key = await _key(ask, fits)
     if key is None:
         return lastfm.error(lastfm.AUTH)
     return lastfm.session(call.user or _user(ask.site), key.session)
@@ -235,7 +241,8 @@ async def _handshake(ask: Ask) -> str:
     digest = owner.digest(asked.proof)  # for who sends the token itself
 
     def fits(key: Key) -> bool:
-        return audioscrobbler.proves(asked, key.md5) or same_secret(asked.session, key.session) or key.digest == digest
+        proven = key.md5 is not None and audioscrobbler.proves(asked, key.md5)
+        return proven or same_secret(asked.session, key.session) or key.digest == digest
 
     key = await _key(ask, fits)
     if key is None:

@@ -28,6 +28,8 @@ AFTER_A_FAULT = 1.0
 BATCH = 100
 HUB_HAS = timedelta(seconds=10)
 """So long a new source stays `pending` for its hub's sake."""
+ENDED_KEPT = timedelta(days=1)
+"""So long what a hub pushes after we left is answered 410."""
 
 
 class Worker(Generic[Item]):
@@ -168,7 +170,7 @@ async def _again_later(site: Site, row: AnyRow) -> None:
 
 
 async def keep_house(site: Site) -> None:
-    """Each second: sources whose hub took too long to verify; each minute: leases that are over."""
+    """Each second: sources whose hub took too long to verify; each minute: leases and subscriptions that are over."""
     ticks = 0
     while True:
         try:
@@ -180,6 +182,8 @@ async def keep_house(site: Site) -> None:
             if ticks % 60 == 0:
                 async with site.store.begin(durable=False) as db:
                     await subscribers.drop_expired(db, site.now())
+                    for feed_id in await subscriptions.drop_ended(db, site.now() - ENDED_KEPT):
+                        await feeds.drop_if_unused(db, feed_id)
         except Exception as error:
             log.error("housekeeping", status="failed", error=_short(error))
         ticks += 1

@@ -59,10 +59,15 @@ async def forget(db: AsyncConnection, feed_id: int) -> None:
 
 
 async def ask(db: AsyncConnection, asked: Mapping[int, tuple[int, str]], now: datetime) -> None:
-    """Asks for looks: feed -> (how often, via). All that is asked before a look begins is answered by that one."""
+    """Asks for looks: feed -> (how often, via). All that is asked before a look begins is answered by that one.
+
+    A ping does not hurry a search for a feed that has failed before: each is many requests, and anybody may ping.
+    """
     await _take_turns(db, asked)
     for row in (await db.execute(_ASKED, {"feeds": list(asked)})).all():
         count, via = asked[row.id]
+        if via == "ping" and row.failures and not row.discovered and row.due_at is not None:
+            continue
         soonest = _pace(row).next_at(now)
         due_at = None if row.state == "paused" else min(row.due_at or soonest, soonest)
         await db.execute(_ASK, {"feed": row.id, "count": count, "asked_via": via, "due_at": due_at})
@@ -165,7 +170,7 @@ async def _take_turns(db: AsyncConnection, feed_ids: Iterable[int]) -> None:
 _table = cast(Table, FeedRow.__table__)
 _PACE = (FeedRow.pace_tokens, FeedRow.pace_at, FeedRow.pace_gap, FeedRow.pace_last)
 _ASKED = (
-    select(FeedRow.id, FeedRow.asked, *_PACE, FeedRow.due_at, SourceRow.state)
+    select(FeedRow.id, FeedRow.asked, *_PACE, FeedRow.due_at, FeedRow.failures, FeedRow.discovered, SourceRow.state)
     .outerjoin(SourceRow, SourceRow.feed_id == FeedRow.id)
     .where(FeedRow.id.in_(bindparam("feeds", expanding=True)))
 )

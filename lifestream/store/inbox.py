@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from sqlalchemy import bindparam, delete, insert, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from lifestream.store import bells, due, feeds
 from lifestream.store.database import Store
 from lifestream.store.tables import AnyRow, InboxRow
-from lifestream.types import Source, Via
+from lifestream.types import Source
 
 HOLD = timedelta(seconds=60)
 MOST_IN_ONE_COMMIT = 500
@@ -26,10 +26,10 @@ MOST_ATTEMPTS = 3
 
 @dataclass(frozen=True, slots=True)
 class LookAt:
-    """Something may be new there: a ping, an unsigned push, an owner's wish."""
+    """Something may be new there: a ping, a hub's push without its document, or what a cloud tells."""
 
     feed_id: int
-    via: Via
+    via: Literal["ping", "push", "cloud"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from lifestream.protocol.listens import SAME_WITHIN, Heard, Listen, Track, entry
 from lifestream.store import changes, entries, gate, owner, sources
 from lifestream.store.rows import STORED, to_stored
 from lifestream.store.tables import EntryRow, Instant, SourceRow
-from lifestream.types import RawEntry, Source, Stored
+from lifestream.types import RawEntry, Source, Stored, Visibility
 
 LISTENS = "listens"
 PLAYING = "playing"
@@ -95,9 +95,12 @@ async def _over(db: AsyncConnection, keys: set[str]) -> None:
 
 
 async def _is_public(db: AsyncConnection) -> bool:
-    """Before its first entry the source is not there: it will be public."""
-    there = await db.execute(_VISIBILITY)
-    return there.scalar_one_or_none() in (None, "public")
+    return await _visibility(db) == "public"
+
+
+async def _visibility(db: AsyncConnection) -> Visibility:
+    """Of the source, or, where it is not there before its first entry, what it will have: the last one's, if any."""
+    return "private" if (await db.execute(_VISIBILITY)).scalar_one_or_none() == "private" else "public"
 
 
 # -- the parts of it --------------------------------------------------------------------------
@@ -107,7 +110,7 @@ async def _ensure_source(db: AsyncConnection, now: datetime) -> Source:
     try:
         source = await sources.get(db, LISTENS, audience="owner")
     except NotFound:
-        await sources.add_local(db, LISTENS, now=now, kind="listen")
+        await sources.add_local(db, LISTENS, now=now, kind="listen", visibility=await _visibility(db))
         source = await sources.get(db, LISTENS, audience="owner")
     if not source.local:
         raise Conflict(f"The source “{LISTENS}” is fed by {source.url}; scrobbles need this name for themselves.")
@@ -147,4 +150,10 @@ _HEARD = select(EntryRow.identity, EntryRow.link_key, EntryRow.published).where(
         ),
     ),
 )
-_VISIBILITY = select(SourceRow.visibility).where(SourceRow.slug == LISTENS)
+_removed_before = and_(SourceRow.removed, SourceRow.slug.startswith(f"{LISTENS}~"), SourceRow.delivery == "local")
+_VISIBILITY = (
+    select(SourceRow.visibility)
+    .where(or_(SourceRow.slug == LISTENS, _removed_before))
+    .order_by(SourceRow.removed, SourceRow.id.desc())
+    .limit(1)
+)

@@ -36,10 +36,13 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A token as it can be recognised without being known: by its digest, its MD5, or the session key made of it."""
+    """A token as it can be recognised without being known: by its digest, its MD5, or the session key made of it.
+
+    `md5` is None for a token that was made before it was kept.
+    """
 
     digest: str
-    md5: str
+    md5: str | None
     scope: str
 
     @property
@@ -147,7 +150,7 @@ async def close_all_sessions(db: AsyncConnection) -> None:
     await db.execute(delete(SessionRow))
 
 
-_KEYS = select(TokenRow.digest, TokenRow.scope, FactRow.value).join(
+_KEYS = select(TokenRow.digest, TokenRow.scope, FactRow.value).outerjoin(
     FactRow, FactRow.name == literal(MD5) + TokenRow.digest
 )
 _FACT = select(FactRow.value).where(FactRow.name == bindparam("name"))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lifestream.store import due
@@ -82,9 +82,31 @@ async def change(db: AsyncConnection, subscription_id: int, **values: Any) -> No
     await db.execute(update(SubscriptionRow).where(SubscriptionRow.id == subscription_id).values(values))
 
 
+async def asked_since(db: AsyncConnection, feed_id: int, since: datetime) -> bool:
+    """Whether a hub was asked anything for this feed since then, or is about to be."""
+    lately = or_(
+        SubscriptionRow.asked_at > since, SubscriptionRow.asked_at.is_(None) & (SubscriptionRow.state != "ended")
+    )
+    query = select(SubscriptionRow.id).where(SubscriptionRow.feed_id == feed_id, lately)
+    return (await db.execute(query.limit(1))).one_or_none() is not None
+
+
+async def drop_ended(db: AsyncConnection, before: datetime) -> set[int]:
+    """Forgets those that ended and of which no hub was asked anything since `before`; returns their feeds."""
+    long_ago = or_(SubscriptionRow.asked_at.is_(None), SubscriptionRow.asked_at <= before)
+    over = delete(SubscriptionRow).where(SubscriptionRow.state == "ended", long_ago)
+    return set((await db.execute(over.returning(SubscriptionRow.feed_id))).scalars())
+
+
 async def claim(db: AsyncConnection, now: datetime, limit: int) -> list[Subscription]:
     rows = await due.claim(db, SubscriptionRow, now=now, limit=limit, hold=HOLD)
     return [_subscription(row) for row in rows]
+
+
+async def feed_url(db: AsyncConnection, subscription: Subscription) -> str:
+    """Where its feed is fetched from, also when the source is gone."""
+    url: str = (await db.execute(select(FeedRow.url).where(FeedRow.id == subscription.feed_id))).scalar_one()
+    return url
 
 
 async def waiting_sources(db: AsyncConnection, before: datetime) -> Sequence[AnyRow]:

@@ -37,6 +37,16 @@ def create(thing: Any, **more: Any) -> dict[str, Any]:
 # -- documents --------------------------------------------------------------------------------
 
 
+def test_a_json_feed_may_carry_a_context() -> None:
+    item = {"id": "1", "content_text": "Hello", "_ld": {"@context": "https://schema.org", "@type": "BlogPosting"}}
+    feed = {"version": "https://jsonfeed.org/version/1.1", "title": "Blog", "items": [item]}
+    for document in (feed, {"@context": "https://schema.org"} | feed):
+        found = read(document)
+        assert (found.format, [one.id for one in found.entries]) == ("json", ["1"])
+    with pytest.raises(ParseError, match="nor anything of ActivityStreams; its type is “Banana”"):
+        read({"@context": CONTEXT, "type": "Banana"})
+
+
 def test_an_actor_says_where_the_outbox_is() -> None:
     actor = {"@context": CONTEXT, "type": "Person", "id": "https://social.example/ana", "name": "Ana"}
     feed = read(actor | {"outbox": "/ana/outbox", "url": "https://social.example/@ana", "preferredUsername": "ana"})

@@ -254,6 +254,7 @@ async def test_a_cloud_that_fell_silent_is_asked_anew(web: Web) -> None:
     await until(lambda: len(web.cloud.asked) == 2)
     source = await web.stream.becomes("blog", lambda one: one["last_error"])
     assert f"{web.cloud_at}/pleaseNotify has told nothing since" in source["last_error"]
+    web.publishes(1, 2, 3, 4)
     assert await web.cloud.tells()
     assert (await web.stream.becomes("blog", lambda one: not one["last_error"]))["delivery"] == "rsscloud"
     assert len(await web.registrations()) == 1
@@ -294,9 +295,13 @@ async def test_what_is_told_is_not_believed(web: Web) -> None:
     await web.stream.adds(web.feed)
     body = urlencode({"url": web.feed, "title": "Evil"}) + "&x=" + "<item><title>Evil</title></item>"
     form = {"Content-Type": "application/x-www-form-urlencoded"}
+    await web.all_looked()
+    asked = len(web.publisher.asked)
     assert (await web.stream.http.post("/rsscloud/notify", content=body, headers=form)).status_code == 200
-    await web.stream.becomes("blog", lambda one: one["last_push"])
+    await until(lambda: len(web.publisher.asked) > asked)
+    await web.all_looked()
     assert await web.stream.titles() == ["Post 1"]
+    assert (await web.stream.source()).last_push is None, "anybody could have told that"
 
 
 @on_sqlite

@@ -19,7 +19,7 @@ from lifestream.config import Config
 from lifestream.protocol.addresses import Networks
 from lifestream.protocol.listens import md5hex
 from lifestream.receive.scrobble import FORM_LIMIT
-from lifestream.store import owner, sources
+from lifestream.store import listens, owner, sources
 from tests.fakes import AppClient
 from tests.living import on_sqlite
 from tests.stories import shows_to
@@ -197,6 +197,39 @@ async def test_a_listen_carries_what_the_client_knows_of_it(client: AppClient, t
     assert entry["url"] == "https://music.example/joga" and entry["tags"] == ["x"]
     assert entry["data"]["recording_mbid"] == mbid and entry["data"]["duration"] == 214
     assert 'class="u-listen-of" href="https://music.example/joga"' in entry["html"]
+
+
+async def test_what_was_listened_to_in_private_stays_private_when_its_source_was_removed(
+    client: AppClient, token: str
+) -> None:
+    await submits(client, token, listen(ago(client, 60)))
+    await shows_to(client.site, "listens", "private")
+    async with client.site.store.begin() as db:
+        await sources.remove(db, await sources.get(db, "listens", audience="owner"), client.site.now())
+    await submits(client, token, listen(None, "Nico", "Afraid"), kind="playing_now")
+    async with client.site.store.read() as db:
+        assert await listens.playing(db, client.site.now()) == (None, 0.0)
+    await submits(client, token, listen(ago(client, 30), "Nico", "Afraid"))
+    assert await titles(client) == []
+    async with client.site.store.read() as db:
+        assert (await sources.get(db, "listens", audience="owner")).visibility == "private"
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_a_token_from_before_md5s_were_kept_is_known_by_itself(client: AppClient, dialect: str) -> None:
+    token = await make_token(client)
+    async with client.site.store.begin() as db:
+        await owner.drop_fact(db, owner.MD5 + owner.digest(token))
+    at = ago(client, 60)
+    if dialect == "listenbrainz":
+        assert (await submits(client, token, listen(at))).status_code == 200
+    elif dialect == "lastfm":
+        answer = await client.post(API, data={"method": "auth.getSession", "token": token, "format": "json"})
+        assert answer.json()["session"]["key"]
+    else:
+        query = {"hs": "true", "p": "1.2", "c": "tst", "v": "1", "u": "anybody", "t": str(at), "a": token}
+        assert (await client.get("/scrobble/", params=query)).text.startswith("OK\n")
+    assert (await handshake(client, ""))[0] == "BADAUTH", "no MD5 is none that anybody can prove"
 
 
 async def test_listens_go_nowhere_while_a_feed_has_their_name(client: AppClient, token: str) -> None:
