@@ -222,8 +222,8 @@ def source_facts(slug: str, **changed: Any) -> dict[str, Any]:
         "slug": slug, "title": slug.capitalize(), "url": f"https://{slug}.example/",
         "feed_url": f"https://{slug}.example/feed", "topic": None, "kind": "", "visibility": "public",
         "state": "active", "delivery": "websub", "hub_url": "https://hub.example/",
-        "lease_expires": "2026-12-01T14:31:00Z", "last_push": "2026-11-21T14:31:00.500000Z", "missed": 0, "last_fetch": None,
-        "last_entry": None, "last_error": None, "entry_count": 3,
+        "lease_expires": "2026-12-01T14:31:00Z", "last_push": "2026-11-21T14:31:00.500000Z", "last_fetch": None,
+        "missed": 0, "last_entry": None, "last_error": None, "entry_count": 3,
     } | changed  # fmt: skip
 
 
