@@ -1,6 +1,6 @@
 """Feed bytes → parsed → cleaned → committed → searchable, on one core: entries a second, new and then unchanged.
 
-The documents are made here; LIFESTREAM_BENCH_FEEDS names a folder of real ones to take besides. feedparser alone, which
+The documents are made here; BENCH_FEEDS names a folder of real ones to take besides. feedparser alone, which
 only parses, and lemon24/reader, where it is installed, read the same ones in the same run.
 """
 
@@ -65,7 +65,7 @@ def photos() -> list[Given]:
 
 
 def real() -> list[Given]:
-    folder = os.environ.get("LIFESTREAM_BENCH_FEEDS")
+    folder = os.environ.get("BENCH_FEEDS")
     if not folder:
         return []
     return [Given(path.name, path.read_bytes()) for path in sorted(Path(folder).iterdir()) if _is_feed(path)]
