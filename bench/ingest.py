@@ -26,6 +26,7 @@ from lifestream import flow, index, log
 from lifestream.config import Config
 from lifestream.parse.worker import parse_document
 from lifestream.protocol.addresses import Networks
+from lifestream.receive.timer import BATCH
 from lifestream.site import Site
 from lifestream.store import feeds, sources
 from lifestream.store.migrate import migrate
@@ -136,10 +137,10 @@ async def _fresh(folder: str) -> AsyncIterator[Site]:
 
 
 async def _taken_in(site: Site, rows: Sequence[Any]) -> float:
-    """Seconds until these documents are stored and can be searched."""
+    """Seconds until these documents are stored and can be searched; in batches, as pushes are taken in."""
     started = perf_counter()
-    for row in rows:
-        await flow.work_off(site, [row])
+    for at in range(0, len(rows), BATCH):
+        await flow.work_off(site, rows[at : at + BATCH])
     await index.up_to_the_head(site)
     return perf_counter() - started
 
