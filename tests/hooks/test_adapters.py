@@ -224,8 +224,8 @@ def test_ed25519_is_verified_as_the_rfc_has_it(vector: tuple[str, str, str]) -> 
 @given(st.binary(max_size=40), st.binary(max_size=10), st.binary(max_size=70))
 @settings(max_examples=50, deadline=None)
 def test_ed25519_never_raises(key: bytes, message: bytes, signature: bytes) -> None:
-    for given in (key, key.ljust(32, b"\0")[:32]):
-        assert verifies(given, message, signature.ljust(64, b"\0")[:64]) in (True, False)
+    for tried in (key, key.ljust(32, b"\0")[:32]):
+        assert verifies(tried, message, signature.ljust(64, b"\0")[:64]) in (True, False)
 
 
 # -- whatever is sent ---------------------------------------------------------------------------
