@@ -8,6 +8,8 @@ from lifestream.store import bells, search
 
 log = get_logger(__name__)
 
+REST = 1.0
+"""Seconds in which changes gather: who is about to show or tell them comes first, and who searches does not wait."""
 SEARCH_WAITS = 2.0
 """Seconds that a search waits for the index; in the middle of a long import it finds what is indexed by then."""
 
@@ -24,6 +26,7 @@ async def follow(site: Site) -> None:
             await asyncio.sleep(1.0)
             continue
         await bell.heard(heard, timeout=5.0)
+        await asyncio.sleep(REST)
 
 
 async def before_search(site: Site) -> None:
