@@ -392,6 +392,11 @@ async def test_a_large_post_arrives_whole() -> None:
     assert server.asked[0].body == body
 
 
+def gzipped(data: bytes) -> bytes:
+    """The same at every time: these are in the names of tests, which several processes have to agree on."""
+    return gzip.compress(data, mtime=0)
+
+
 @pytest.mark.parametrize("coding", ["gzip", "X-GZIP"])
 async def test_gzip_is_unpacked_member_after_member(coding: str) -> None:
     packed = gzip.compress(b"one ") + gzip.compress(b"two") + b"\0\0\0"
@@ -424,12 +429,12 @@ async def test_a_gzip_bomb_is_never_unpacked_past_the_limit() -> None:
 @pytest.mark.parametrize(
     ("body", "headers", "why"),
     [
-        (gzip.compress(gzip.compress(b"x")), ["Content-Encoding: gzip, gzip"], "packed"),
-        (gzip.compress(gzip.compress(b"x")), ["Content-Encoding: gzip", "Content-Encoding: gzip"], "packed"),
+        (gzipped(gzipped(b"x")), ["Content-Encoding: gzip, gzip"], "packed"),
+        (gzipped(gzipped(b"x")), ["Content-Encoding: gzip", "Content-Encoding: gzip"], "packed"),
         (b"x", ["Content-Encoding: br"], "packed"),
         (b"plain", ["Content-Encoding: gzip"], "is gzip"),
-        (gzip.compress(b"") * 2000, ["Content-Encoding: gzip"], "is gzip"),
-        (gzip.compress(b"a feed")[:-9], ["Content-Encoding: gzip"], "broke off"),
+        (gzipped(b"") * 2000, ["Content-Encoding: gzip"], "is gzip"),
+        (gzipped(b"a feed")[:-9], ["Content-Encoding: gzip"], "broke off"),
     ],
 )
 async def test_a_body_that_cannot_be_unpacked_says_so(body: bytes, headers: list[str], why: str) -> None:
