@@ -19,6 +19,7 @@ _ACCENT = re.compile(
     "\u1ab0-\u1aff\u1dc0-\u1dff\u3099\u309a]+"
 )
 _PUNCTUATION = re.compile("[\xa0-\xbf\u2000-\u206f]+")
+_BEYOND_ASCII = re.compile("[^\x00-\x7f]+")
 _ASCII_SIGNS = {code: " " for code in range(128) if not chr(code).isalnum()}
 
 
@@ -26,11 +27,22 @@ def words_of(text: str) -> list[str]:
     """The words in their order, folded, each bounded."""
     text = text[:MOST_CHARS]
     if not text.isascii():
-        text = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
-        text = _PUNCTUATION.sub(" ", _ACCENT.sub("", text))
+        text = _BEYOND_ASCII.sub(_plain, text)
     # Most texts are ASCII by now, and that is ten times as quick.
-    found = text.lower().translate(_ASCII_SIGNS).split() if text.isascii() else _WORD.findall(text)
-    return [word[:LONGEST] for word in found]
+    found = text.lower().translate(_ASCII_SIGNS).split() if text.isascii() else _WORD.findall(text.lower())
+    return [word[:LONGEST] for word in found] if max(map(len, found), default=0) > LONGEST else found
+
+
+def _plain(found: re.Match[str]) -> str:
+    run = found[0]
+    return _folded(run) if len(run) <= LONGEST else _folded.__wrapped__(run)
+
+
+@lru_cache(maxsize=10_000)
+def _folded(run: str) -> str:
+    """Signs beyond ASCII without case, accents and width; the same few come again and again."""
+    run = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", run).casefold())
+    return _PUNCTUATION.sub(" ", _ACCENT.sub("", run))
 
 
 @lru_cache(maxsize=1000)

@@ -38,7 +38,8 @@ _GEO = re.compile(r"geo:([-+\d.]{1,20}),([-+\d.]{1,20})")
 
 
 def sniff(document: Document) -> bool:
-    return bool(_CLASS.search(document.body))
+    body = document.body
+    return (b"h-entry" in body or b"h-feed" in body) and bool(_CLASS.search(body))  # most have neither
 
 
 def read(document: Document) -> Feed:
