@@ -62,6 +62,7 @@ async def stream(host: str, port: int, folder: Path) -> AsyncIterator[str]:
         await _open(stack, hub, between)
         app = await _open(stack, _config(folder / "stream", url, title="Mara's demo stream", author="Mara"), ours)
         for one in made:
+            one.looks_back(app.state.site.now())
             await add_source(app.state.site, NewSource(url=one.feed_url, slug=one.slug, kind=one.kind))
         for one in made:
             task = asyncio.create_task(_publish(app.state.site, one, f"{hub_url}/hub"))

@@ -3,22 +3,23 @@
 import html
 import itertools
 import random
-import struct
-import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from xml.sax.saxutils import escape, quoteattr
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from lifestream.demo.paintings import cover, landscape
 from lifestream.types import Kind
 
 KEPT = 10
+DAY_AND_A_HALF = timedelta(hours=36)
 HEAD = '<?xml version="1.0" encoding="utf-8"?>\n<feed xmlns="http://www.w3.org/2005/Atom">'
 
 BLOG = (
@@ -50,6 +51,7 @@ SONGS = (
     ("Ana Reis", "Janela", "Casa Branca"),
     ("Northern Windows", "Amber Hour", "Solstice"),
 )
+ALBUMS = [album for _, _, album in SONGS]
 PHOTOS = ("Dune after the storm", "Rope, salt, rust", "Blue hour at the lock", "Two cranes", "Lighthouse from behind")
 
 Entry = Callable[["Publisher", int, str], str]
@@ -77,6 +79,12 @@ class Publisher:
     def pause(self) -> float:
         return random.uniform(*self.moments)
 
+    def looks_back(self, now: datetime) -> None:
+        """Has published before: the stream begins with a day and a half of it."""
+        ages = sorted((random.uniform(0.02, 1) ** 2 * DAY_AND_A_HALF for _ in range(KEPT // 2)), reverse=True)
+        for age in ages:
+            self.write_something(now - age)
+
     def write_something(self, now: datetime) -> None:
         self.updated = now.strftime("%Y-%m-%dT%H:%M:%SZ")
         self.entries.appendleft(self.entry(self, next(self.numbers), self.updated))
@@ -95,14 +103,17 @@ class Publisher:
             f"{more}</entry>"
         )
 
+    def picture(self, number: int) -> str:
+        return f"{self.base_url}/{self.slug}/{number}.jpg"
+
 
 def publishers(base_url: str, hub_url: str) -> list[Publisher]:
     rows: Sequence[tuple[str, str, Kind, Entry, tuple[float, float]]] = (
-        ("micro", "Mara, in short", "note", _note, (2, 6)),
-        ("songs", "What Mara listens to", "listen", _listen, (3, 8)),
-        ("code", "Mara's repositories", "code", _commit, (3, 7)),
-        ("photos", "Mara's photographs", "photo", _photo, (4, 9)),
-        ("blog", "Mara writes", "article", _article, (9, 20)),
+        ("micro", "Mara, in short", "note", _note, (5, 12)),
+        ("songs", "What Mara listens to", "listen", _listen, (4, 9)),
+        ("code", "Mara's repositories", "code", _commit, (8, 18)),
+        ("photos", "Mara's photographs", "photo", _photo, (9, 20)),
+        ("blog", "Mara writes", "article", _article, (25, 50)),
     )
     return [Publisher(slug, title, kind, base_url, hub_url, entry, pace) for slug, title, kind, entry, pace in rows]
 
@@ -117,7 +128,8 @@ def application(made: Sequence[Publisher]) -> Starlette:
         return Response(one.document(), media_type="application/atom+xml")
 
     async def picture(request: Request) -> Response:
-        return Response(_gradient(request.path_params["number"]), media_type="image/png")
+        paint = cover if request.path_params["slug"] == "songs" else landscape
+        return Response(await run_in_threadpool(paint, request.path_params["number"]), media_type="image/jpeg")
 
     async def page(request: Request) -> Response:
         return PlainTextResponse("This address belongs to a made-up publisher of lifestream's demo.")
@@ -125,7 +137,7 @@ def application(made: Sequence[Publisher]) -> Starlette:
     return Starlette(
         routes=[
             Route("/{slug}/feed.atom", feed),
-            Route("/{slug}/{number:int}.png", picture),
+            Route("/{slug}/{number:int}.jpg", picture),
             Route("/{rest:path}", page),
         ]
     )
@@ -148,27 +160,13 @@ def _commit(self: Publisher, number: int, when: str) -> str:
 
 def _listen(self: Publisher, number: int, when: str) -> str:
     artist, track, album = random.choice(SONGS)
-    return self.atom_entry(number, when, f"{track} by {artist}", f"<p>from <i>{html.escape(album)}</i></p>")
+    content = f"<p>from <i>{html.escape(album)}</i></p>"
+    cover = f'<thumbnail xmlns="http://search.yahoo.com/mrss/" url="{self.picture(ALBUMS.index(album))}"/>'
+    return self.atom_entry(number, when, f"{track} by {artist}", content, cover)
 
 
 def _photo(self: Publisher, number: int, when: str) -> str:
     title = random.choice(PHOTOS)
-    picture = f"{self.base_url}/{self.slug}/{number}.png"
     place = '<point xmlns="http://www.georss.org/georss">38.69 -9.42</point>'
-    enclosure = f'<link rel="enclosure" type="image/png" href="{picture}"/>{place}'
+    enclosure = f'<link rel="enclosure" type="image/jpeg" href="{self.picture(number)}"/>{place}'
     return self.atom_entry(number, when, title, f"<p>{html.escape(title)}</p>", enclosure)
-
-
-def _gradient(seed: int, width: int = 480, height: int = 320) -> bytes:
-    """A picture of a sky, as PNG: enough for a demo, and no file to ship."""
-    colours = random.Random(seed)
-    top, bottom = ([colours.randrange(256) for _ in range(3)] for _ in range(2))
-    rows = bytearray()
-    for y in range(height):
-        pixel = bytes(round(a + (b - a) * y / height) for a, b in zip(top, bottom, strict=True))
-        rows += b"\0" + pixel * width
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(rows))), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
-    )
