@@ -1,8 +1,11 @@
 """The public pages: server-rendered, whole without script. What they show comes through the same gate as the API."""
 
-from collections.abc import Mapping
-from itertools import groupby
-from typing import Any
+from collections import OrderedDict
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from hashlib import blake2b
+from typing import Any, TypedDict
 from urllib.parse import urlencode
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -10,17 +13,44 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from lifestream import index
+from lifestream import around, index
 from lifestream.access import Caller, caller_of, wanted_of
+from lifestream.around import Day, Lead, Reader, Side
 from lifestream.errors import Gone
-from lifestream.publish.outbound_feeds import feed_path, render, site_title
-from lifestream.render import Renderer
+from lifestream.protocol.topics import Topic
+from lifestream.publish import head
+from lifestream.publish.feeds.document import site_title
+from lifestream.render import Renderer, SiteFacts, filter_title
 from lifestream.site import Site
-from lifestream.store import changes, entries, owner, sources
-from lifestream.types import Filter, Stored
+from lifestream.store import changes, days, entries, listens, owner, search, sources, stream
+from lifestream.store.stream import Stretch
+from lifestream.theme import theme_of
+from lifestream.types import Filter, Source, Stored
+from lifestream.view.words import date_words, weekday
 from lifestream.write import source_json
 
-PAGE = 50
+
+class Page(TypedDict):
+    """A part of the stream, newest first; `days` has its entries as cards under the owner's days.
+
+    `heading` is what the page is called where it is not the day's sentence. `next` leads to what is older, which begins
+    on `next_day`. `live`: the page begins with the newest, so it can go on by itself from `seq` at `live_url`.
+    `first_run`: there is nothing yet that could bring entries.
+    """
+
+    entries: Sequence[Stored]
+    days: Sequence[Day]
+    heading: str
+    lead: Lead
+    side: Side
+    filter: Filter
+    next: str | None
+    next_day: date | None
+    seq: int
+    live: bool
+    live_url: str
+    feed_url: str
+    first_run: bool
 
 
 async def timeline(request: Request) -> Response:
@@ -40,29 +70,69 @@ async def source_page(request: Request) -> Response:
 
 async def _timeline(request: Request, wanted: Filter, template: str, more: dict[str, Any]) -> Response:
     site: Site = request.app.state.site
+    kept: Kept = request.app.state.kept
     caller = await caller_of(site, request)
-    before = request.query_params.get("before", "")
     if wanted.q:
         await index.before_search(site)
-    async with site.store.read(long=wanted.searches) as db:
+    async with site.store.read() as db:
         # The position first: what comes between the two reads is then told again, and not missed.
         seq = await changes.head(db)
-        found, older = await entries.page(db, audience=caller.audience, wanted=wanted, before=before, limit=PAGE)
-        first_run = not found and not before and not wanted and await _nothing_yet(db)
-    path = request.url.path
-    query = {name: value for name, value in request.query_params.items() if name != "before"}
-    page = {
-        "entries": found,
-        "days": by_day(request.app.state.renderer, found),
-        "next": f"{path}?{urlencode(query | {'before': older})}" if older else None,
+        known = await sources.every(db, audience=caller.audience)
+        indexed = await search.position(db) if wanted.q else 0
+        now = site.now()
+        track, remains = await listens.playing(db, now)
+    playing = track and track | {"until": f"{now + timedelta(seconds=remains):%Y-%m-%dT%H:%M:%SZ}"}
+    key = (
+        request.url.path,
+        request.url.query,
+        theme_of(request),
+        site.settings.version,
+        seq,
+        indexed,
+        _shown_of(known),
+        playing and tuple(playing.values()),
+        f"{now:%Y-%m-%d %H:%M}",
+    )
+    body = None if caller.scope else kept.get(key)
+    if body is None:
+        async with site.store.read(long=wanted.searches) as db:
+            reader = Reader(db, site.config, caller.audience, now)
+            page = await _page(reader, request, wanted, seq, known)
+        meta = _head_of(request, wanted, page, more.get("source"))
+        body = rendered(request, caller, template, {"page": page, "now": now, "meta": meta, "playing": playing} | more)
+        if not caller.scope and page["entries"]:
+            kept.put(key, body)
+    return reply(request, caller, body, links=head.links(site.config, wanted))
+
+
+async def _page(reader: Reader, request: Request, wanted: Filter, seq: int, known: Sequence[Source]) -> Page:
+    before = request.query_params.get("before", "")
+    found = await stream.stretch(
+        reader.db, audience=reader.audience, wanted=wanted, before=before, day_of=reader.day_of
+    )
+    return {
+        "entries": found.entries,
+        "days": await around.days_shown(reader, found.items, wanted, cut=bool(before or found.older)),
+        "next": _older(request, found.older),
+        "next_day": found.then,
         "seq": seq,
         "filter": wanted,
+        "lead": await around.lead(reader, wanted),
+        "heading": _heading(reader, wanted, before, found),
+        "side": await around.side(reader, known),
         "live": not before,
         "live_url": f"/live?{urlencode(_live_query(wanted))}",
-        "feed_url": feed_path(wanted.source),
-        "first_run": first_run,
+        "feed_url": Topic.of("atom", wanted).path,
+        "first_run": not found.entries and not before and not wanted and await _nothing_yet(reader.db),
     }
-    return await respond(request, caller, template, {"page": page} | more, links=True)
+
+
+def _head_of(request: Request, wanted: Filter, page: Page, source: Mapping[str, Any] | None) -> head.Head:
+    site: Site = request.app.state.site
+    if source and source["visibility"] == "private":
+        return head.unlisted(source["title"])
+    before = request.query_params.get("before", "")
+    return head.of_stream(site.config, wanted, page["heading"], source=source["title"] if source else "", before=before)
 
 
 async def entry_page(request: Request) -> Response:
@@ -72,9 +142,24 @@ async def entry_page(request: Request) -> Response:
     try:
         async with site.store.read() as db:
             stored = await entries.one(db, request.path_params["id"], audience=caller.audience)
+            around_it = await _around_entry(Reader(db, site.config, caller.audience, site.now()), stored)
     except Gone:
         return await respond(request, caller, "gone.html", {}, status=410)
-    return await respond(request, caller, "entry.html", {"stored": stored})
+    meta = head.of_entry(site.config, stored)
+    return await respond(request, caller, "entry.html", {"stored": stored, "meta": meta} | around_it)
+
+
+async def _around_entry(reader: Reader, stored: Stored) -> dict[str, Any]:
+    """The entries before and after it, of its kind and of its day; how it came; its place on the day's ribbon."""
+    db, audience = reader.db, reader.audience
+    day = reader.day_of(stored)
+    return {
+        "same_kind": await days.beside(db, stored, audience=audience, kind=stored.entry.kind),
+        "same_day": await days.beside(db, stored, audience=audience, span=reader.span(day)),
+        "via": await days.first_via(db, stored.id),
+        "day": day,
+        "ribbon": around.ribbon_of(reader, day, await around.minutes_of(reader, day, Filter()), here=stored),
+    }
 
 
 async def sources_page(request: Request) -> Response:
@@ -91,21 +176,10 @@ async def hub_page(request: Request) -> Response:
     return await respond(request, caller, "hub.html", {})
 
 
-async def atom(request: Request) -> Response:
-    """`/feed.atom` and `/sources/{slug}/feed.atom`, with self and hub as Link headers too (WebSub 4)."""
-    site: Site = request.app.state.site
-    async with site.store.read() as db:
-        feed = await render(db, site.config, site.now(), slug=request.path_params.get("slug", ""))
-    etag = f'"{feed.seq:x}"'
-    headers = {
-        "ETag": etag,
-        "Cache-Control": "public, max-age=0, must-revalidate",
-        "Link": f'<{site.config.hub_url}>; rel="hub", <{feed.self_url}>; rel="self"',
-        "Access-Control-Allow-Origin": "*",
-    }
-    if etag in (one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")):
-        return Response(status_code=304, headers=headers)
-    return Response(feed.body, headers=headers | {"Content-Type": feed.media_type})
+async def about_page(request: Request) -> Response:
+    """`/about`: whose stream this is, how to follow it, what it is made of."""
+    caller = await caller_of(request.app.state.site, request)
+    return await respond(request, caller, "about.html", {})
 
 
 async def respond(
@@ -115,13 +189,16 @@ async def respond(
     context: Mapping[str, Any],
     *,
     status: int = 200,
-    links: bool = False,
+    links: str = "",
 ) -> Response:
-    """A page. What the owner sees is for him alone, so it is never kept by anybody in between."""
+    return reply(request, caller, rendered(request, caller, template, context), status=status, links=links)
+
+
+def rendered(request: Request, caller: Caller, template: str, context: Mapping[str, Any]) -> "Body":
     site: Site = request.app.state.site
     renderer: Renderer = request.app.state.renderer
     session = caller.session
-    body = renderer.page(
+    html = renderer.page(
         template,
         {
             "site": site_facts(site),
@@ -129,24 +206,67 @@ async def respond(
             "csrf": session.csrf if session else "",
             "path": request.url.path,
             "now": site.now(),
+            "theme": theme_of(request),
+            "meta": head.of_page(site.config, request.url.path),
             **context,
         },
-    )
+    ).encode()
+    return Body(html, f'"{blake2b(html, digest_size=12).hexdigest()}"')
+
+
+def reply(request: Request, caller: Caller, body: "Body", *, status: int = 200, links: str = "") -> Response:
+    """A page. What the owner sees is for him alone, so it is never kept by anybody in between."""
     headers = {
-        "Cache-Control": "private, no-cache" if session else "public, max-age=0, must-revalidate",
+        "Cache-Control": "private, no-cache" if caller.scope else "public, max-age=0, must-revalidate",
         "Vary": "Cookie",
     }
     if links:
-        headers["Link"] = f'<{site.config.hub_url}>; rel="hub", <{site.config.base_url}/feed.atom>; rel="alternate"'
-    return HTMLResponse(body, status, headers)
+        headers["Link"] = links
+    if status == 200:
+        headers["ETag"] = body.etag
+        if body.etag in (one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")):
+            return Response(status_code=304, headers=headers)
+    return HTMLResponse(body.html, status, headers)
 
 
-def site_facts(site: Site) -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class Body:
+    html: bytes
+    etag: str
+
+
+class Kept:
+    """Pages as strangers see them, by all that they depend on: who comes next to an unchanged stream is given the same
+    bytes. What a page says of now is true to the minute, so the minute is in its key."""
+
+    def __init__(self, most_bytes: int = 8 * 1024 * 1024) -> None:
+        self._pages: OrderedDict[Hashable, Body] = OrderedDict()
+        self._room = most_bytes
+
+    def get(self, key: Hashable) -> Body | None:
+        found = self._pages.get(key)
+        if found:
+            self._pages.move_to_end(key)
+        return found
+
+    def put(self, key: Hashable, body: Body) -> None:
+        there = self._pages.pop(key, None)
+        self._pages[key] = body
+        self._room += (len(there.html) if there else 0) - len(body.html)
+        while self._room < 0:
+            _, oldest = self._pages.popitem(last=False)
+            self._room += len(oldest.html)
+
+
+def site_facts(site: Site) -> SiteFacts:
     config = site.config
     return {
         "title": site_title(config),
         "author": config.author,
         "author_url": config.author_url,
+        "note": config.note,
+        "picture": config.picture_path,
+        "links": config.links,
         "base_url": config.base_url,
         "hub_url": config.hub_url,
         "lang": config.lang,
@@ -154,9 +274,38 @@ def site_facts(site: Site) -> dict[str, str]:
     }
 
 
-def by_day(renderer: Renderer, found: list[Stored]) -> list[tuple[Any, list[Stored]]]:
-    """The entries under the owner's days."""
-    return [(day, list(group)) for day, group in groupby(found, key=renderer.day_of)]
+def _heading(reader: Reader, wanted: Filter, before: str, found: Stretch) -> str:
+    """What the page is called, where it is not the day's sentence."""
+    words = [filter_title(wanted)] if wanted else []
+    if before and found.entries:
+        first = reader.day_of(found.entries[0])
+        words.append(f"{weekday(first)} {date_words(first)} and earlier")
+    return ", ".join(words)
+
+
+def _older(request: Request, cursor: str | None) -> str | None:
+    if cursor is None:
+        return None
+    query = {name: value for name, value in request.query_params.items() if name != "before"}
+    return f"{request.url.path}?{urlencode(query | {'before': cursor})}"
+
+
+def _shown_of(known: Sequence[Source]) -> Hashable:
+    """What a page shows of the sources, besides their entries."""
+    return tuple(
+        (
+            one.slug,
+            one.title,
+            one.url,
+            one.kind,
+            one.state,
+            one.visibility,
+            one.pictures,
+            one.last_entry,
+            one.entry_count,
+        )
+        for one in known
+    )
 
 
 async def _nothing_yet(db: AsyncConnection) -> bool:
@@ -177,7 +326,6 @@ routes = [
     Route("/entries/{id}", entry_page, methods=["GET"]),
     Route("/sources", sources_page, methods=["GET"]),
     Route("/sources/{slug}", source_page, methods=["GET"]),
-    Route("/sources/{slug}/feed.atom", atom, methods=["GET"]),
-    Route("/feed.atom", atom, methods=["GET"]),
     Route("/hub", hub_page, methods=["GET"]),
+    Route("/about", about_page, methods=["GET"]),
 ]

@@ -1,117 +1,261 @@
 // Puts what live.js hears into the stream: the server's own markup, at the place that its order gives it.
 // What is being read does not move, and nothing that is used is replaced under the reader's hands.
+// At the top, entries come in one by one and are seen to; elsewhere they come in above, silently, and a pill tells.
+// Says `stream:put`, `stream:gone` on `document`, for those who count, and hears `stream:pause` from the connection.
+
+import { grow, growsInto, shrink } from "./groups.js";
+import { forget, isNew, makePill, overflows, tellOf, waits } from "./news.js";
+import { keepingPlace } from "./place.js";
 
 const NEAR_THE_TOP = 120;
-const SAID_EVERY = 10_000;
-const PATIENCE = 1_000;
+const ONE_EVERY = 1_500;
+const WAITING_AT_MOST = 5; // at the top; more of them wait for the pill
+const STILL_FOR = 150;
 const LOOK_AGAIN = 2_000;
-const AGE_EVERY = 10_000;
+const MOST_ENTRIES = 500;
 
 const main = document.querySelector("main[data-live-url]");
 const stream = document.getElementById("stream");
 const newDay = document.getElementById("new-day");
 
+const held = new Map(); // cards that are not in the document yet, by their id, oldest arrival first
+let paused = false;
+let next = 0;
+let lastPut = 0;
+let lastScroll = 0;
+
 if (main && stream) {
-  document.addEventListener("live:entry", ({ detail }) => later(() => put(detail.entry, detail.fresh)));
-  document.addEventListener("live:delete", ({ detail }) => later(() => remove(detail.id)));
-  document.addEventListener("live:state", ({ detail }) => showState(detail));
-  document.addEventListener("live:viewers", ({ detail }) => showViewers(detail.count));
-  document.addEventListener("visibilitychange", () => document.hidden || seen());
-  setInterval(() => document.hidden || showWords(), AGE_EVERY);
+  makePill(showWhatIsNew);
+  document.addEventListener("live:entry", ({ detail }) => hear(detail.entry, detail.fresh));
+  document.addEventListener("live:delete", ({ detail }) => hearGone(detail.id));
+  document.addEventListener("stream:pause", ({ detail }) => pause(detail.paused));
+  document.addEventListener("stream:more", arrange); // older.js has put older ones below
+  document.addEventListener("visibilitychange", soon);
+  addEventListener("scroll", scrolled, { passive: true });
+  document.querySelectorAll("#stream > section[data-day]").forEach(dressDay);
 }
 
-// -- changes, several at a time -------------------------------------------------------------------
+// -- what is heard --------------------------------------------------------------------------------
 
-const changes = [];
-
-function later(change) {
-  if (changes.push(change) === 1) setTimeout(apply, 0);
-}
-
-function apply() {
-  const place = readingPlace();
-  for (const change of changes.splice(0)) {
-    try {
-      change();
-    } catch (error) {
-      console.error(error); // the others are to be seen all the same
-    }
-  }
-  place?.keep();
-  showWords();
-}
-
-// Browsers scroll by whole pixels; the rest is owed to the next time, or a hundred arrivals would add up.
-let owed = 0;
-let keptAt = -1;
-
-function readingPlace() {
-  if (scrollY <= NEAR_THE_TOP) return null;
-  const bar = document.querySelector(".top")?.offsetHeight ?? 0;
-  const shown = [...stream.querySelectorAll("[data-ordered]")].find((one) => one.getBoundingClientRect().bottom > bar);
-  const anchor = shown ?? document.querySelector("footer");
-  const top = anchor.getBoundingClientRect().top;
-  const topNow = () =>
-    (anchor.isConnected ? anchor : document.getElementById(anchor.id)).getBoundingClientRect().top;
-  return {
-    keep() {
-      const wanted = top + (scrollY === keptAt ? owed : 0);
-      scrollBy({ top: topNow() - wanted, behavior: "instant" });
-      owed = wanted - topNow();
-      keptAt = scrollY;
-    },
-  };
-}
-
-// -- entries --------------------------------------------------------------------------------------
-
-function put(entry, fresh) {
+function hear(entry, fresh) {
   const holder = document.createElement("template");
   holder.innerHTML = entry.html;
   const card = holder.content.firstElementChild;
   if (!card) return;
   const there = document.getElementById(card.id);
-  if (there) return replace(there, card);
-  if (!belongs(card)) return;
-  insert(card);
-  if (fresh) announce(card);
+  if (there) return later(() => edit(there, card, entry));
+  if (held.has(card.id)) return void held.set(card.id, { ...held.get(card.id), card, entry });
+  if (!belongs(card) || (fresh && overflows(held.size))) return;
+  held.set(card.id, { card, entry, fresh });
+  soon();
+}
+
+function hearGone(id) {
+  if (held.delete(`e-${id}`)) return pill();
+  later(() => remove(id));
+}
+
+// What is older than the oldest here stands on the next page, if there is one.
+function belongs(card) {
+  const oldest = entries().at(-1);
+  return !oldest || !document.querySelector("a[rel=next]") || card.dataset.ordered >= (oldest.dataset.since ?? oldest.dataset.ordered);
+}
+
+// -- when it is shown -----------------------------------------------------------------------------
+
+function soon() {
+  clearTimeout(next);
+  if (!held.size || paused) return pill();
+  const wait = watched() ? lastPut + ONE_EVERY - Date.now() : lastScroll + STILL_FOR - Date.now();
+  next = setTimeout(come, Math.max(0, wait));
+}
+
+function come() {
+  if (!held.size || paused) return pill();
+  if (!watched()) {
+    if (Date.now() - lastScroll < STILL_FOR) return soon();
+    keepingPlace(stream, () => [...held.keys()].forEach(put));
+  } else if (held.size <= WAITING_AT_MOST) {
+    put(held.keys().next().value);
+    lastPut = Date.now();
+    if (held.size) soon();
+  }
+  pill();
+}
+
+// At the top of a page that somebody looks at and does nothing in.
+function watched() {
+  const focus = document.activeElement;
+  return (
+    scrollY <= NEAR_THE_TOP && !document.hidden && getSelection().isCollapsed && !(focus !== stream && stream.contains(focus))
+  );
+}
+
+function scrolled() {
+  lastScroll = Date.now();
+  if (held.size) soon();
+}
+
+function pause(now) {
+  paused = now;
+  if (!paused) {
+    apply();
+    soon();
+  }
+}
+
+// The pill, and the key that does the same.
+export function showWhatIsNew() {
+  if (overflows()) return location.assign(location.pathname + location.search);
+  [...held.keys()].forEach(put);
+  const all = entries();
+  const first = all.find(isNew) ?? all[0];
+  if (first === all[0]) scrollTo({ top: 0 });
+  else first.scrollIntoView({ block: "start" });
+  first?.focus({ preventScroll: true });
+  forget();
+  pill();
+}
+
+function pill() {
+  const cards = [...held.values()].filter(({ fresh }) => fresh).map(({ card }) => card);
+  waits(cards, !paused && watched() && held.size > WAITING_AT_MOST);
+}
+
+// -- changes of what is there, several at a time --------------------------------------------------
+
+const changes = [];
+
+function later(change) {
+  if (changes.push(change) === 1 && !paused) setTimeout(apply, 0);
+}
+
+function apply() {
+  if (paused) return;
+  const change = () => {
+    for (const one of changes.splice(0)) {
+      try {
+        one();
+      } catch (error) {
+        console.error(error); // the others are to be seen all the same
+      }
+    }
+  };
+  if (scrollY <= NEAR_THE_TOP && !document.hidden) change();
+  else keepingPlace(stream, change);
+}
+
+function edit(there, card, entry) {
+  const group = there.closest(".group");
+  if (group) return changeMember(group, there, card, entry);
+  card.querySelectorAll("details").forEach((one, number) => (one.open ||= there.querySelectorAll("details")[number]?.open ?? false));
+  mend(card, there.className.match(/\bt\d\d\b/)?.[0]);
+  replace(there, card);
+}
+
+function changeMember(group, member, card, entry) {
+  if (card.dataset.group !== group.dataset.group) return; // it is something else now; a reload puts it right
+  grow(group, card, entry, member);
 }
 
 function remove(id) {
   const there = document.getElementById(`e-${id}`);
   if (!there) return;
+  document.dispatchEvent(new CustomEvent("stream:gone", { detail: { card: there } }));
+  const group = there.closest(".group");
+  if (group) return shrink(group, there);
   const gone = document.createElement("p");
   gone.id = there.id;
   gone.className = "deleted";
   Object.assign(gone.dataset, { id, ordered: there.dataset.ordered });
   gone.textContent = "This entry was deleted.";
+  gone.style.minHeight = `${there.offsetHeight}px`; // until the page is loaded again
   replace(there, gone);
 }
 
-// What is older than the oldest here stands on the next page, if there is one.
-function belongs(card) {
-  const oldest = [...stream.querySelectorAll("[data-ordered]")].at(-1);
-  return !oldest || !document.querySelector("a[rel=next]") || card.dataset.ordered >= oldest.dataset.ordered;
+// -- into the document ----------------------------------------------------------------------------
+
+function put(id) {
+  const { card, entry, fresh } = held.get(id);
+  held.delete(id);
+  stream.querySelector(".empty")?.remove();
+  const group = growsInto(stream, card);
+  const shown = group ? grow(group, card, entry) : insert(card);
+  if (fresh) tellOf(shown, { silent: Boolean(group) });
+  document.dispatchEvent(new CustomEvent("stream:put", { detail: { card: shown, entry, fresh, day: card.dataset.day } }));
 }
 
 function insert(card) {
-  stream.querySelector(".empty")?.remove();
-  const day = dayOf(card);
-  const next = [...day.querySelectorAll("[data-ordered]")].find((one) => one.dataset.ordered <= card.dataset.ordered);
-  day.insertBefore(card, next ?? null);
+  const list = listOf(card);
+  list.setAttribute("aria-busy", "true");
+  const next = [...list.children].find((one) => one.dataset.ordered <= card.dataset.ordered);
+  list.insertBefore(card, next ?? null);
+  arrange();
+  list.setAttribute("aria-busy", "false");
+  return card;
 }
 
-function dayOf({ dataset }) {
+function listOf({ dataset }) {
   const days = [...stream.querySelectorAll("section[data-day]")];
   const there = days.find((one) => one.dataset.day === dataset.day);
-  if (there) return there;
+  if (there) return there.querySelector(".list");
   const day = newDay.content.firstElementChild.cloneNode(true);
   day.dataset.day = dataset.day;
-  day.querySelector("h2 span").textContent = dataset.weekday;
-  day.querySelector("h2 time").textContent = dataset.date;
-  day.querySelector("h2 time").dateTime = dataset.day;
+  const heading = day.querySelector("h2");
+  heading.id = `d-${dataset.day}`;
+  day.setAttribute("aria-labelledby", heading.id);
+  heading.querySelector("span").textContent = dataset.weekday;
+  heading.querySelector("a").href = `/day/${dataset.day}`;
+  heading.querySelector("time").textContent = dataset.date;
+  heading.querySelector("time").dateTime = dataset.day;
   stream.insertBefore(day, days.find((one) => one.dataset.day < dataset.day) ?? null);
-  return day;
+  dressDay(day);
+  return day.querySelector(".list");
+}
+
+// For assistive technology a day is a feed: one can go from article to article in it.
+function dressDay(day) {
+  const list = day.querySelector(".list");
+  list.setAttribute("role", "feed");
+  if (day.hasAttribute("aria-labelledby")) list.setAttribute("aria-labelledby", day.getAttribute("aria-labelledby"));
+  count(list);
+}
+
+function count(list) {
+  const cards = [...list.querySelectorAll(":scope > article")];
+  cards.forEach((card, number) => {
+    card.setAttribute("aria-posinset", number + 1);
+    card.setAttribute("aria-setsize", cards.length);
+  });
+}
+
+// What depends on the neighbours: the line runs from one hour's sky to the next one's; and not too much is kept.
+function arrange() {
+  const all = entries();
+  for (const old of all.splice(MOST_ENTRIES)) letGo(old);
+  all.forEach((card, number) => {
+    const below = all[number + 1];
+    mend(card, (below ?? card).className.match(/\bh(\d\d)\b/)?.[0].replace("h", "t"));
+  });
+  stream.querySelectorAll("section[data-day] > .list").forEach((list) => (list.role === "feed" ? count(list) : dressDay(list.parentNode)));
+}
+
+function mend(card, hour) {
+  if (!hour || card.classList.contains(hour)) return;
+  card.className = card.className.replace(/\bt\d\d\b/, hour);
+}
+
+function letGo(card) {
+  const day = card.closest("section[data-day]");
+  card.remove();
+  if (!day.querySelector("[data-ordered]")) day.remove();
+  const older = document.querySelector("a[rel=next]");
+  const last = stream.querySelector("section[data-day]:last-of-type");
+  if (older && last) older.href = `/day/${last.dataset.day}`;
+}
+
+function entries() {
+  return [...stream.querySelectorAll(".list > [data-ordered]")];
 }
 
 // -- in place, as soon as nobody uses it ----------------------------------------------------------
@@ -130,6 +274,7 @@ function settle() {
     if (there && inUse(there)) continue;
     waiting.delete(id);
     there?.replaceWith(next);
+    if (there) arrange();
   }
   clearTimeout(lookAgain);
   if (waiting.size) lookAgain = setTimeout(later, LOOK_AGAIN, settle);
@@ -142,106 +287,4 @@ function inUse(card) {
     [...card.querySelectorAll("audio, video")].some((one) => !one.paused) ||
     (!selection.isCollapsed && selection.containsNode(card, true))
   );
-}
-
-// -- news and the connection, in words ------------------------------------------------------------
-
-const title = document.title;
-let unseen = 0;
-let unsaid = 0;
-let saying = 0;
-
-function announce(card) {
-  card.classList.add("new");
-  unsaid += 1;
-  saying ||= setTimeout(sayNews, 500);
-  if (document.hidden) {
-    unseen += 1;
-    document.title = `(${unseen}) ${title}`;
-  }
-}
-
-function sayNews() {
-  saying = 0;
-  if (!unsaid) return;
-  document.getElementById("news").textContent = unsaid === 1 ? "1 new entry" : `${unsaid} new entries`;
-  unsaid = 0;
-  saying = setTimeout(sayNews, SAID_EVERY);
-}
-
-function seen() {
-  unseen = 0;
-  document.title = title;
-  showWords();
-}
-
-const connection = document.getElementById("live");
-let patience = 0;
-let latest = null;
-let shown = null;
-let wasLive = false;
-
-// Trouble shows when it has lasted a second; a further attempt is no news meanwhile.
-function showState(detail) {
-  const inTrouble = shown?.state === "reconnecting" || shown?.state === "offline";
-  if (detail.state === "connecting" && (inTrouble || patience)) return;
-  latest = detail;
-  if (detail.state === "live") showViewers(0); // until this connection says how many there are
-  if (detail.state === "live" || inTrouble) showLatest();
-  else patience ||= setTimeout(showLatest, PATIENCE);
-}
-
-function showLatest() {
-  clearTimeout(patience);
-  patience = 0;
-  shown = latest;
-  wasLive ||= shown.state === "live";
-  connection.dataset.state = shown.state;
-  connection.title = shown.state === "live" ? `By ${shown.transport}` : "";
-  showWords();
-}
-
-// Again and again, because time goes by; the document changes only when the words do.
-function showWords() {
-  if (!shown) return;
-  const { state, wait, asOf } = shown;
-  const trying = wasLive ? "Reconnecting" : "Connecting";
-  const [word, more] = {
-    live: ["Live", lastEntry()],
-    connecting: [trying, wasLive ? "" : "this page is already complete"],
-    reconnecting: [trying, `trying again in ${Math.max(1, Math.round(wait))} s`],
-    offline: ["Offline", `as it was at ${clock(asOf)}`],
-  }[state];
-  const words = connection.querySelector(".words");
-  const rest = more && ` · ${more}`;
-  if (words.textContent === word + rest) return;
-  const strong = document.createElement("b");
-  strong.textContent = word;
-  words.replaceChildren(strong, rest);
-}
-
-function lastEntry() {
-  const newest = stream.querySelector("article[data-ordered]");
-  return newest ? `last entry ${ago((Date.now() - Date.parse(newest.dataset.ordered)) / 1000)}` : "";
-}
-
-function ago(seconds) {
-  if (seconds < 10) return "just now";
-  if (seconds < 60) return `${Math.floor(seconds / 10)}0 s ago`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
-  if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ago`;
-  const days = Math.floor(seconds / 86400);
-  return days === 1 ? "1 day ago" : `${days} days ago`;
-}
-
-function showViewers(count) {
-  const here = connection.querySelector(".here");
-  here.textContent = `${count} here now`;
-  here.hidden = count < 2;
-}
-
-// As the server writes times.
-function clock(when) {
-  const form = { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: main.dataset.zone };
-  return new Intl.DateTimeFormat(document.documentElement.lang, form).format(when);
 }
