@@ -1,29 +1,35 @@
 """The built-in hub's work: follows the log for our own feeds, asks callbacks what they want, delivers, retries.
 
-W3C WebSub 5.3 (verification of intent) and 7 (content distribution). What a subscriber is still to be given is a
-row; a newer document takes an older one's place, so a callback that was away gets the newest and gets it once.
+W3C WebSub 5.3 (verification of intent) and 7 (content distribution), and what rssCloud tells its subscribers. What a
+subscriber is still to be given is a row; a newer document takes an older one's place, so a callback that was away gets
+the newest and gets it once.
 """
 
 import asyncio
 import secrets
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from random import random
-from urllib.parse import urlsplit
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from lifestream import index
 from lifestream.errors import FetchError, NotFound
 from lifestream.log import get_logger
 from lifestream.protocol import hub as rules
+from lifestream.protocol import rsscloud
 from lifestream.protocol.hub import address_key
-from lifestream.publish.outbound_feeds import feed_path, render
-from lifestream.receive.timer import Worker
+from lifestream.publish.courier import Courier
+from lifestream.publish.outbound_feeds import render, topic_of
 from lifestream.site import Site
 from lifestream.store import bells, changes, feeds, gate, owner, subscribers
-from lifestream.store.subscribers import Content, DueDelivery, Request
+from lifestream.store.subscribers import Content, DueDelivery, Failure, Request
 from lifestream.store.tables import HubDeliveryRow, HubRequestRow
-from lifestream.types import Filter
+from lifestream.subscribe import FORM
+from lifestream.types import Filter, Stored
 
 log = get_logger(__name__)
 
@@ -32,10 +38,14 @@ POSITION_LOCK = 0x687562  # "hub"
 PAGE = 500
 NOTED_EVERY = 600_000_000
 """Ten minutes of the log's clock, in µs."""
-VERIFY_ATTEMPTS = 3
-VERIFY_TIMEOUT = 10.0
-DELIVERY_TIMEOUT = 10.0
-DELIVERIES_AT_ONCE = 50
+TIMEOUT = 10.0
+"""Seconds that a callback has, for an answer as for taking a delivery."""
+AT_ONCE = 100
+PER_HOST = 10
+GONE = "This topic is not public here any more."
+
+
+# -- from the log to what is due --------------------------------------------------------------
 
 
 async def follow(site: Site) -> None:
@@ -73,89 +83,135 @@ async def distribute_from(site: Site, position: int) -> tuple[int, bool]:
     What is distributed and how far we are is one commit. While nobody subscribes to our own feeds, the position is
     only noted now and then: what is read twice after a restart is no newer than what was delivered, and goes nowhere.
     """
+    base = address_key(site.config.base_url + "/")
     async with site.store.read() as db:
-        if await subscribers.anybody(db, site.now()):
-            slugs, upto, more = await _news(db, position)
-            wanted = bool(slugs) and bool(await _wanted(site, db, slugs))
-        else:
-            slugs, upto, more, wanted = set(), await changes.head(db), False, False
-    if wanted:
-        async with site.store.begin(rings=[bells.HUB]) as db:
-            if db.dialect.name == "postgresql":  # several processes take turns
-                await db.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": POSITION_LOCK})
-            await _distribute(site, db, slugs)
-            await owner.set_fact(db, POSITION, str(upto))
+        topics = await subscribers.topics_under(db, base, site.now())
+        page = await changes.after(db, position, audience="public", limit=PAGE) if topics else []
+        upto = page[-1].seq if page else position if topics else await changes.head(db)
+    news = await _news(site, topics, page) if page else News()
+    if news:
+        await _put_out(site, news, upto)
     elif upto // NOTED_EVERY != position // NOTED_EVERY:
         async with site.store.begin(durable=False) as db:
             await owner.set_fact(db, POSITION, str(upto))
-    return upto, more
+    return upto, len(page) == PAGE
 
 
-async def _news(db: AsyncConnection, position: int) -> tuple[set[str], int, bool]:
-    """Whose feeds changed since `position`, how far that goes, and whether there is more."""
-    page = await changes.after(db, position, audience="public", limit=PAGE)
-    slugs = {one.source.slug for one in page if gate.told(one, "public", Filter())}
-    return slugs, page[-1].seq if page else position, len(page) == PAGE
+@dataclass(frozen=True, slots=True)
+class News:
+    """Feeds of ours that changed, as they are now; and the keys of those that are not for everybody any more."""
+
+    contents: Sequence[Content] = ()
+    gone: Sequence[str] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.contents or self.gone)
 
 
-async def _wanted(site: Site, db: AsyncConnection, slugs: set[str]) -> set[str]:
-    """The topics of ours, of these sources or of all, that somebody subscribed to."""
-    keys = [address_key(site.config.base_url + feed_path(slug)) for slug in ["", *slugs]]
-    return await subscribers.topics_with_subscribers(db, keys, site.now())
-
-
-async def _distribute(site: Site, db: AsyncConnection, slugs: set[str]) -> int:
-    """Puts the feeds that hold entries of these sources out for their subscribers; returns how many feeds had any."""
-    if not slugs:
-        return 0
+async def _news(site: Site, topics: dict[str, str], page: Sequence[Stored]) -> News:
+    """Each feed that somebody subscribed to and that these changes may be in is rendered once."""
+    contents: list[Content] = []
+    gone: list[str] = []
     now = site.now()
-    own = {address_key(site.config.base_url + feed_path(slug)): slug for slug in ["", *slugs]}
-    wanted = await subscribers.topics_with_subscribers(db, list(own), now)
-    for key in wanted:
-        try:
-            feed = await render(db, site.config, now, slug=own[key])
-        except NotFound:  # made private or removed: what was still to be delivered of it must not go out any more
-            await subscribers.withdraw(db, [key])
+    for key, url in topics.items():
+        topic = topic_of(site.config, url)
+        if topic is None or not any(_concerns(change, topic.wanted) for change in page):
             continue
-        await subscribers.distribute(db, Content(feed.self_url, key, feed.seq, feed.media_type, feed.body), now)
-    return len(wanted)
+        if topic.wanted.q:
+            await index.before_search(site)
+        try:
+            async with site.store.read() as db:
+                feed = await render(db, site.config, now, topic)
+        except NotFound:
+            gone.append(key)
+        else:
+            contents.append(Content(feed.self_url, key, feed.seq, feed.media_type, feed.body))
+    return News(contents, gone)
 
 
-def workers(site: Site) -> list[Worker[Request] | Worker[DueDelivery]]:
-    async def requests(db: AsyncConnection, limit: int) -> Sequence[Request]:
-        return await subscribers.claim_requests(db, site.now(), limit)
+def _concerns(change: Stored, wanted: Filter) -> bool:
+    if wanted.source and change.source.slug != wanted.source and not change.deleted:
+        return False
+    return gate.told(change, "public", wanted) is not None
 
-    async def deliveries(db: AsyncConnection, limit: int) -> Sequence[DueDelivery]:
-        return await subscribers.claim_deliveries(db, site.now(), limit)
 
-    return [
-        Worker(site, bells.HUB, HubRequestRow, requests, lambda one: verify(site, one), concurrency=8),
-        Worker(
-            site, bells.HUB, HubDeliveryRow, deliveries, lambda one: deliver(site, one),
-            concurrency=DELIVERIES_AT_ONCE,
+async def _put_out(site: Site, news: News, upto: int) -> None:
+    async with site.store.begin(rings=[bells.DELIVERIES, bells.HUB]) as db:
+        if db.dialect.name == "postgresql":  # several processes take turns
+            await db.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": POSITION_LOCK})
+            if int(await owner.fact(db, POSITION) or 0) >= upto:  # another one has put out what is as new
+                return
+        now = site.now()
+        for content in news.contents:
+            await subscribers.distribute(db, content, now)
+        if news.gone:
+            await subscribers.deny(db, news.gone, now)
+        await owner.set_fact(db, POSITION, str(upto))
+
+
+# -- what callbacks are asked and given -------------------------------------------------------
+
+
+def couriers(site: Site) -> "tuple[Courier[Request, Answer], Courier[DueDelivery, Outcome]]":
+    return (
+        Courier(
+            site, bells.HUB, HubRequestRow, claim=subscribers.claim_requests,
+            send=partial(ask, site), note=partial(note_answers, site),
+            durable=True, within=TIMEOUT, at_once=AT_ONCE, per_host=PER_HOST,
         ),
-    ]  # fmt: skip
+        # Not durable: what a power cut forgets is delivered twice. A killed process forgets nothing.
+        Courier(
+            site, bells.DELIVERIES, HubDeliveryRow, claim=subscribers.claim_deliveries,
+            send=partial(deliver, site), note=partial(note_deliveries, site),
+            durable=False, within=TIMEOUT, at_once=AT_ONCE, per_host=PER_HOST,
+        ),
+    )  # fmt: skip
 
 
-async def verify(site: Site, request: Request) -> None:
-    """Asks the callback whether it wants this (WebSub 5.3). Only a 2xx that echoes the challenge counts."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`why` says why not; it is empty where the callback confirmed, or was told."""
+
+    request: Request
+    why: str = ""
+
+
+async def ask(site: Site, request: Request) -> Answer:
+    """Asks the callback whether it wants this, once (WebSub 5.3). Only a 2xx that echoes the challenge counts.
+
+    It is not asked again by itself: whoever sends us a request causes one of ours and no more. A denial is told, and
+    what is answered to it counts for nothing (WebSub 5.2).
+    """
     challenge = secrets.token_urlsafe(24)
-    lease = request.lease_seconds if request.mode == "subscribe" else None
-    url = rules.verification_url(request.callback, request.mode, request.topic, challenge, lease, request.verify_token)
+    if request.mode == "denied":
+        url = rules.denial_url(request.callback, request.topic, GONE)
+    else:
+        url = rules.verification_url(
+            request.callback, request.mode, request.topic, challenge, request.lease_seconds, request.verify_token
+        )
+    what = "denial" if request.mode == "denied" else "verify"
     try:
-        response = await site.stranger_client.get(url, redirects=0, max_bytes=4096, timeout=VERIFY_TIMEOUT)
+        with site.exchanges.asking(what, about=request.topic, host_only=True, known=[request.callback]) as told:
+            response = await site.stranger_client.get(url, redirects=0, max_bytes=4096, timeout=TIMEOUT)
+            confirmed = request.mode == "denied" or rules.verified(response.status, response.body, challenge)
+            why = "" if confirmed else f"The callback answered {response.status}, but not with the challenge."
+            told.says("refused" if why else "ok", why or request.mode)
     except FetchError as error:
-        await _not_verified(site, request, str(error), temporary=True)
-        return
-    if not rules.verified(response.status, response.body, challenge):
-        temporary = response.status >= 500
-        await _not_verified(site, request, f"answered {response.status}, not the challenge", temporary=temporary)
-        return
-    async with site.store.begin(rings=[bells.HUB, bells.FEEDS]) as db:
-        await subscribers.verified(db, request, site.now())
-        await _look_at_strangers_topic(site, db, request)
+        return Answer(request, str(error))
+    return Answer(request, why)
+
+
+async def note_answers(site: Site, db: AsyncConnection, answers: Sequence[Answer]) -> bool:
+    """What stood before stays as it is unless the callback confirmed (WebSub 5.1)."""
+    for answer in answers:
+        request = answer.request
+        if not answer.why and request.mode != "denied":
+            await subscribers.verified(db, request, site.now())
+            await _look_at_strangers_topic(site, db, request)
         await subscribers.drop_request(db, request)
-    log.info("hub verified", mode=request.mode, topic=request.topic, callback_host=_host(request.callback))
+        said = "hub not verified" if answer.why else "hub denied" if request.mode == "denied" else "hub verified"
+        log.info(said, mode=request.mode, topic=request.topic, callback_host=request.host, why=answer.why)
+    return False
 
 
 async def _look_at_strangers_topic(site: Site, db: AsyncConnection, request: Request) -> None:
@@ -165,49 +221,52 @@ async def _look_at_strangers_topic(site: Site, db: AsyncConnection, request: Req
     ours = request.topic_key.startswith(address_key(site.config.base_url + "/"))
     if not ours and not await feeds.matching(db, [request.topic]):
         await feeds.ensure(db, request.topic, site.now(), discovered=True)
+        site.store.bells.ring(bells.FEEDS)
 
 
-async def _not_verified(site: Site, request: Request, why: str, *, temporary: bool) -> None:
-    """What stood before stays as it is (WebSub 5.1). A callback that could not be reached is asked twice more."""
-    again_at = rules.retry_at(request.attempts + 1, site.now(), random())
-    async with site.store.begin(durable=False) as db:
-        if temporary and request.attempts + 1 < VERIFY_ATTEMPTS and again_at is not None:
-            await subscribers.ask_again(db, request, again_at)
-        else:
-            await subscribers.drop_request(db, request)
-    log.info("hub not verified", mode=request.mode, callback_host=_host(request.callback), why=why)
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    sent: DueDelivery
+    verdict: rules.Delivered | rules.Ended | rules.Failed
 
 
-async def deliver(site: Site, due: DueDelivery) -> bool:
-    """POSTs the topic's newest document, signed where a secret was agreed; the answer's body is not read.
-
-    True: a newer one may have come meanwhile.
-    """
-    headers = rules.delivery_headers(
-        due.media_type, site.config.hub_url, due.topic, due.body, due.secret, due.algorithm
-    )
-    outcome: rules.Delivered | rules.Ended | rules.Failed
+async def deliver(site: Site, due: DueDelivery) -> Outcome:
+    """POSTs the topic's newest document, signed where a secret was agreed; the answer's body is not read."""
+    body, headers = _parcel(site, due)
     try:
-        response = await site.stranger_client.post(
-            due.callback, body=due.body, headers=headers, timeout=DELIVERY_TIMEOUT, read_body=False
-        )
-        outcome = rules.judge_delivery(response.status)
+        with site.exchanges.asking("deliver", about=due.topic, host_only=True, known=[due.callback]):
+            response = await site.stranger_client.deliver(due.callback, body=body, headers=headers, timeout=TIMEOUT)
     except FetchError as error:
-        outcome = rules.Failed(str(error))
+        return Outcome(due, rules.Failed(str(error)))
+    return Outcome(due, rules.judge_delivery(response.status))
+
+
+def _parcel(site: Site, due: DueDelivery) -> tuple[bytes, dict[str, str]]:
+    if due.kind == "rsscloud":
+        return rsscloud.notification(due.topic), FORM
+    content = due.content
+    return content.body, rules.delivery_headers(
+        content.media_type, site.config.hub_url, due.topic, content.body, due.secret, due.algorithm
+    )
+
+
+async def note_deliveries(site: Site, db: AsyncConnection, outcomes: Sequence[Outcome]) -> bool:
+    """Says whether newer content came for one of them meanwhile."""
     now = site.now()
-    async with site.store.begin() as db:
-        match outcome:
-            case rules.Delivered():
-                await subscribers.delivered(db, due, now)
+    arrived = [one.sent for one in outcomes if isinstance(one.verdict, rules.Delivered)]
+    more = await subscribers.delivered(db, arrived, now) if arrived else False
+    for topic, count in Counter(sent.topic for sent in arrived).items():
+        log.info("delivery", status="delivered", topic=topic, count=count)
+    for one in outcomes:
+        match one.verdict:
             case rules.Ended():
-                await subscribers.end(db, due.subscriber_id)
+                await subscribers.end(db, [one.sent.subscriber_id])
+                log.info("delivery", status="ended", topic=one.sent.topic, callback_host=one.sent.host)
             case rules.Failed(why):
-                await subscribers.failed(db, due, why, rules.retry_at(due.attempts + 1, now, random()))
-    said = type(outcome).__name__.lower()
-    log.info("delivery", status=said, topic=due.topic, callback_host=_host(due.callback), attempt=due.attempts + 1)
-    return True
-
-
-def _host(callback: str) -> str:
-    """All of a callback that may be logged: the rest is as good as a password."""
-    return urlsplit(callback).netloc
+                again_at = rules.retry_at(one.sent.attempts + 1, now, random())
+                more |= await subscribers.failed(db, Failure(one.sent, why, again_at))
+                log.info(
+                    "delivery", status="failed", topic=one.sent.topic, callback_host=one.sent.host,
+                    attempt=one.sent.attempts + 1, why=why,
+                )  # fmt: skip
+    return more

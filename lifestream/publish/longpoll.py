@@ -42,7 +42,7 @@ class Parked:
         self.view = view
         self.gone = False
         self._something = False
-        self._woken = asyncio.Event()
+        self.woken = asyncio.Event()
 
     @staticmethod
     def framing(message: bytes, seq: int | None) -> bytes:
@@ -51,7 +51,7 @@ class Parked:
     def write(self, data: bytes) -> bool:
         if data:
             self._something = True
-            self._woken.set()
+            self.woken.set()
         return True
 
     @property
@@ -69,7 +69,7 @@ class Parked:
 
     def come_back(self) -> None:
         self.gone = True
-        self._woken.set()
+        self.woken.set()
 
     async def wait(self, request: Request, position: int, seconds: float) -> bool:
         """Until something after `position` is told in this view, the client goes, or the time is over.
@@ -78,7 +78,7 @@ class Parked:
         """
         self.tail.open(self.view, self)
         tasks: list[asyncio.Task[Any]] = [
-            asyncio.create_task(self._woken.wait()),
+            asyncio.create_task(self.woken.wait()),
             asyncio.create_task(_leaves(request)),
         ]
         joining = asyncio.create_task(self.tail.join(self.view, position, self))

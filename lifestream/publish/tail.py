@@ -7,6 +7,7 @@ rendered once, framed once for each view and each way to write it, and the same 
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
@@ -274,6 +275,10 @@ class Tail:
             await asyncio.sleep(0)
         return ()
 
+    def forget(self) -> None:
+        """The entries are written otherwise from now on."""
+        self._memos.clear()
+
     async def _reach(self, position: int, listener: Listener) -> None:
         """Waits for what another process has told already and this one has not read yet."""
         while self.head < position and not listener.gone:
@@ -344,6 +349,7 @@ class Tail:
         began = monotonic()
         while waiting:
             await self._tell(self._stretch(waiting))
+        self._site.exchanges.told(self.head, self.viewers)
         self._took += monotonic() - began
         return len(page) == PAGE
 
@@ -433,6 +439,13 @@ class Tail:
     @property
     def viewers(self) -> int:
         return len(self._streams)
+
+    def framings(self) -> Counter[Framing]:
+        """How many living streams are written in which way."""
+        found: Counter[Framing] = Counter()
+        for group in self._groups.values():
+            found.update({framing: len(listeners) for framing, listeners in group.listeners.items()})
+        return found
 
     async def _beat(self) -> None:
         while True:

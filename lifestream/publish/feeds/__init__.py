@@ -1,0 +1,1 @@
+"""Our own feeds: one document (`document.py`), written in three formats."""
