@@ -10,15 +10,14 @@ from typing import Any
 
 from lifestream.protocol import adapter
 from lifestream.protocol.adapter import (
-    UNSIGNED,
     Call,
     Event,
     Ignored,
     Said,
+    address_token,
     fields,
     find,
     hub_signature,
-    is_any,
     standard_signature,
     text,
 )
@@ -52,11 +51,7 @@ def doubt(call: Call, secrets: Sequence[str], now: datetime) -> str:
         return standard_signature(call, secrets, now)
     if "x-hub-signature-256" in call.headers:
         return hub_signature(call, "x-hub-signature-256", secrets)
-    kind, _, token = call.header("authorization").partition(" ")
-    told = token.strip() if kind.lower() == "bearer" else call.query.get("token", "")
-    if is_any(told, secrets):
-        return ""
-    return "its token is not this hook's secret" if told else UNSIGNED
+    return address_token(call, secrets)
 
 
 def events(call: Call, payload: Any) -> Said:

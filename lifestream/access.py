@@ -61,6 +61,7 @@ async def caller_of(site: Site, connection: HTTPConnection) -> Caller:
             scope = await owner.token_scope(db, token.strip())
         if scope is None:
             raise NotAllowed("This token is not known here; it may have been revoked.")
+        site.uses.note(owner.digest(token.strip()), site.now())
         return Caller(scope)
     cookie = connection.cookies.get(cookie_name(site))
     if not cookie:

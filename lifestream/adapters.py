@@ -31,6 +31,8 @@ class Adapter:
     """The headers that name a delivery."""
     same_for: timedelta
     """How long a delivery that looks like an earlier one is taken for it."""
+    source: str
+    """The local source that it posts into, whatever the hook is called; empty: the hook's own."""
     set_up: str
 
 
@@ -65,6 +67,7 @@ def _load(path: Path) -> Adapter:
             read=getattr(module, "read", words.read),
             delivery=tuple(getattr(module, "DELIVERY", ())),
             same_for=getattr(module, "SAME_FOR", SAME_FOR),
+            source=getattr(module, "SOURCE", ""),
             set_up=getattr(module, "SET_UP", "Address: {url}\nSecret:  {secret}"),
         )
         found.set_up.format(url="", secret="", quoted="", host="")

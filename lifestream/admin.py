@@ -1,26 +1,24 @@
-"""The owner's pages: set-up, sign-in, sources. Plain forms, each with the session's token, accepted from here only."""
+"""The owner's way in: set-up, sign-in, sign-out. And what all his forms share: each has the session's token, and is
+accepted from here only.
+"""
 
 import asyncio
 import secrets
 from collections import deque
 from time import monotonic
-from urllib.parse import quote
 
 from pwdlib import PasswordHash
-from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from lifestream.access import Caller, caller_of, cookie_name, same_site
-from lifestream.errors import InvalidInput, LifestreamError, NotAllowed, TooManyRequests
+from lifestream.errors import InvalidInput, NotAllowed, TooManyRequests
 from lifestream.pages import respond
 from lifestream.receive.bodies import read_form
 from lifestream.site import Site
-from lifestream.store import bells, owner, sources
+from lifestream.store import owner
 from lifestream.store.owner import PASSWORD, SESSION_LASTS, SETUP
-from lifestream.types import Visibility
-from lifestream.write import NewSource, add_source, do_to_source, source_json
 
 TRIES_A_MINUTE = 5
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 8, 1024
@@ -145,7 +143,7 @@ async def _signed_in(site: Site) -> Response:
 
 async def logout(request: Request) -> Response:
     site: Site = request.app.state.site
-    caller, _ = await _owners_form(request)
+    caller, _ = await owners_form(request)
     if caller.session:
         async with site.store.begin() as db:
             await owner.close_session(db, caller.session.digest)
@@ -155,70 +153,31 @@ async def logout(request: Request) -> Response:
     return response
 
 
-# -- sources ----------------------------------------------------------------------------------
+# -- forms ------------------------------------------------------------------------------------
 
 
-async def sources_page(request: Request) -> Response:
-    site: Site = request.app.state.site
-    caller = await caller_of(site, request)
-    if caller.session is None:
-        return RedirectResponse("/login", 303)
-    return await _sources(request, caller, request.query_params.get("said", "")[:200])
-
-
-async def _sources(request: Request, caller: Caller, said: str = "", error: str = "", **form: str) -> Response:
-    site: Site = request.app.state.site
-    async with site.store.read() as db:
-        found = await sources.every(db, audience="owner")
-    context = {"sources": [source_json(one) for one in found], "said": said, "error": error, "form": form}
-    return await respond(request, caller, "admin_sources.html", context, status=422 if error else 200)
-
-
-async def add(request: Request) -> Response:
-    site: Site = request.app.state.site
-    caller, form = await _owners_form(request)
-    asked = {name: form.get(name, "") for name in ("url", "title", "slug", "kind")}
-    given = asked | {name: form.get(name, "") for name in ("visibility", "hub")}
-    try:
-        visibility: Visibility = "private" if form.get("visibility") == "private" else "public"
-        hub = form.get("hub", "").strip() or "auto"
-        source = await add_source(site, NewSource(**asked, visibility=visibility, hub=hub))
-    except ValidationError as error:
-        return await _sources(request, caller, error=error.errors()[0]["msg"] + ".", **given)
-    except LifestreamError as error:
-        return await _sources(request, caller, error=str(error), **given)
-    return _back(f"“{source.slug}” was added.")
-
-
-async def act(request: Request) -> Response:
-    site: Site = request.app.state.site
-    slug, action = request.path_params["slug"], request.path_params["action"]
-    await _owners_form(request)
-    if action == "remove":
-        async with site.store.begin(rings=[bells.LOG, bells.SUBSCRIPTIONS]) as db:
-            await sources.remove(db, await sources.get(db, slug, audience="owner"), site.now())
-        return _back(f"“{slug}” was removed.")
-    if action not in ("refresh", "pause", "resume"):
-        raise InvalidInput(f"“{action}” is nothing that can be done to a source.")
-    await do_to_source(site, slug, action)
-    return _back({"refresh": "Looking now: ", "pause": "Paused: ", "resume": "Going on: "}[action] + slug)
-
-
-def _back(said: str) -> Response:
-    return RedirectResponse(f"/admin/sources?said={quote(said)}", 303)
-
-
-async def _owners_form(request: Request) -> tuple[Caller, dict[str, str]]:
+async def owners_form(request: Request) -> tuple[Caller, dict[str, str]]:
     """The form of a signed-in owner. Raises NotAllowed unless it comes from our own pages with the session's token."""
-    site: Site = request.app.state.site
-    caller = await caller_of(site, request)
+    caller = await signed_in(request)
+    form = dict(await read_form(request))
+    from_own_page(request, caller, form.get("csrf", ""))
+    return caller, form
+
+
+async def signed_in(request: Request) -> Caller:
+    """Raises NotAllowed for anybody but the owner in his browser."""
+    caller = await caller_of(request.app.state.site, request)
     if caller.session is None:
         raise NotAllowed("Sign in first.")
-    form = dict(await read_form(request))
-    given = form.get("csrf", "")
-    if not same_site(site, request) or not secrets.compare_digest(given.encode(), caller.session.csrf.encode()):
+    return caller
+
+
+def from_own_page(request: Request, caller: Caller, csrf: str) -> None:
+    """Raises NotAllowed for a form that does not come from our own pages with the session's token."""
+    assert caller.session
+    right = secrets.compare_digest(csrf.encode(), caller.session.csrf.encode())
+    if not right or not same_site(request.app.state.site, request):
         raise NotAllowed("This form did not come from this site's own page; load the page again.", status=403)
-    return caller, form
 
 
 routes = [
@@ -226,7 +185,4 @@ routes = [
     Route("/login", login, methods=["GET", "POST"]),
     Route("/logout", logout, methods=["POST"]),
     Route("/admin", lambda request: RedirectResponse("/admin/sources", 307), methods=["GET"]),
-    Route("/admin/sources", sources_page, methods=["GET"]),
-    Route("/admin/sources", add, methods=["POST"]),
-    Route("/admin/sources/{slug}/{action}", act, methods=["POST"]),
 ]

@@ -4,32 +4,38 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from datetime import datetime
 from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
 
 import orjson
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.routing import APIRoute
 
-from lifestream import __version__, backfill, discover, index, webhooks
+from lifestream import __version__, backfill, discover, index, inspector, profile, trial, webhooks
 from lifestream.access import Caller, caller_of, wanted_of
 from lifestream.clean.dates import ordered_at
 from lifestream.protocol.live import parse_position
+from lifestream.protocol.players import players
 from lifestream.publish.encode import Encoder
 from lifestream.receive.bodies import read_body
 from lifestream.render import Renderer
 from lifestream.site import Site
-from lifestream.store import bells, changes, entries, gate, hooks, sources
+from lifestream.store import bells, changes, entries, gate, hooks, owner, sources
+from lifestream.store.exchanges import Wanted
 from lifestream.types import Entry, Filter, SourceName, Stored
 from lifestream.write import (
     AddressIn,
     EntryIn,
     NewEntry,
     NewSource,
+    NewToken,
     SourceChange,
     add_source,
+    change_source,
     do_to_source,
     made_from,
     moment,
     source_json,
+    token_json,
     typed_address,
     write_entry,
 )
@@ -38,22 +44,30 @@ MOST = 200
 JSON = "application/json"
 BODY_LIMIT = 4 * 1024 * 1024
 """An entry's content may have 1 MiB of text, and JSON may write a character as six."""
+PICTURE_BODY = {"requestBody": {"required": True, "content": {"image/*": {}}}}
 
 
 class Bounded(APIRoute):
     """Reads a body within bounds before FastAPI reads it without any."""
 
+    limit = BODY_LIMIT
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 
         async def handler(request: Request) -> Response:
-            request._body = await read_body(request, BODY_LIMIT)
+            request._body = await read_body(request, self.limit)
             return await handle(request)
 
         return handler
 
 
+class WithPicture(Bounded):
+    limit = profile.MOST_BYTES
+
+
 router = APIRouter(prefix="/api", route_class=Bounded)
+pictures = APIRouter(route_class=WithPicture)
 
 
 def site_of(request: Request) -> Site:
@@ -91,6 +105,14 @@ SiteOf = Annotated[Site, Depends(site_of)]
 RendererOf = Annotated[Renderer, Depends(renderer_of)]
 EncoderOf = Annotated[Encoder, Depends(encoder_of)]
 CallerOf = Annotated[Caller, Depends(caller)]
+LogLimit = Annotated[int, Query(ge=1, le=inspector.MOST)]
+
+
+def wanted_exchanges(what: str = "", direction: str = "", outcome: str = "") -> Wanted:
+    return Wanted(what=what, direction=direction, outcome=outcome)
+
+
+WantedOf = Annotated[Wanted, Depends(wanted_exchanges)]
 
 
 # -- entries ----------------------------------------------------------------------------------
@@ -166,7 +188,7 @@ async def post_entry(
 async def patch_entry(id: str, change: EntryIn, site: SiteOf, encoder: EncoderOf) -> Response:
     now = site.now()
     async with site.store.begin(rings=[bells.LOG]) as db:
-        stored = await entries.one(db, id, audience="owner")
+        stored = await entries.one(db, id, audience="owner", whole=True)
         await entries.edit(db, stored, made_from(change, stored.entry, now, edited=True), now=now)
         stored = await entries.one(db, id, audience="owner")
     return Response(encoder.entry(stored), media_type=JSON)
@@ -208,18 +230,12 @@ async def post_source(new: NewSource, site: SiteOf) -> Response:
 
 @router.patch("/sources/{slug}", dependencies=[may("owner")])
 async def patch_source(slug: str, change: SourceChange, site: SiteOf) -> Response:
-    now = site.now()
-    async with site.store.begin(rings=[bells.LOG]) as db:
-        source = await sources.get(db, slug, audience="owner")
-        await sources.rename(db, source, title=change.title, kind=change.kind)
-        if change.visibility:
-            await sources.set_visibility(db, source, change.visibility, now)
-        return _json(source_json(await sources.get(db, slug, audience="owner")))
+    return _json(source_json(await change_source(site, slug, change)))
 
 
 @router.delete("/sources/{slug}", status_code=204, dependencies=[may("owner")])
 async def delete_source(slug: str, site: SiteOf) -> None:
-    async with site.store.begin(rings=[bells.LOG, bells.SUBSCRIPTIONS]) as db:
+    async with site.store.begin(rings=[bells.LOG, bells.SUBSCRIPTIONS, bells.HUB]) as db:
         await sources.remove(db, await sources.get(db, slug, audience="owner"), site.now())
 
 
@@ -236,8 +252,35 @@ async def get_backfill(slug: str, site: SiteOf) -> Response:
     return _json(backfill.backfill_json(await backfill.stand(site, slug)))
 
 
+@router.get("/sources/{slug}/log", dependencies=[may("owner")])
+async def get_log(
+    slug: str, request: Request, site: SiteOf, wanted: WantedOf, before: str = "", limit: LogLimit = inspector.LIMIT
+) -> Response:
+    """The source's protocol log, newest first; a `Link` of rel next leads to older ones. Durations are milliseconds."""
+    return await _log(request, site, await inspector.of_source(site, slug, wanted), before, limit)
+
+
+@router.post("/sources/{slug}/test", dependencies=[may("owner")])
+async def try_source(slug: str, request: Request, site: SiteOf) -> Response:
+    """Pushes a made-up entry to ourselves, which only the owner sees and which is removed at once: each link of the
+    way from the callback to the live page, with its verdict."""
+    links = await trial.try_out(site, request.app.state.tail, slug)
+    return _json(
+        {"ok": all(one.verdict != "failed" for one in links), "links": [trial.link_json(one) for one in links]}
+    )
+
+
+@router.post("/sources/{slug}/ping", dependencies=[may("owner")])
+async def ping_hub(slug: str, site: SiteOf) -> Response:
+    """Asks the source's hub to look at it, and to push what is new."""
+    link = await trial.ask_hub(site, slug)
+    return _json({"ok": link.verdict == "ok", "links": [trial.link_json(link)]})
+
+
 @router.post("/sources/{slug}/{action}", dependencies=[may("owner")])
-async def act_on_source(slug: str, action: Literal["refresh", "pause", "resume"], site: SiteOf) -> Response:
+async def act_on_source(
+    slug: str, action: Literal["refresh", "pause", "resume", "subscribe"], site: SiteOf
+) -> Response:
     return _json(source_json(await do_to_source(site, slug, action)))
 
 
@@ -247,6 +290,29 @@ async def post_discover(asked: AddressIn, site: SiteOf, renderer: RendererOf) ->
     listing = await discover.feeds_at(site, typed_address(asked.url))
     found = [_found_feed(one, renderer, site.now()) for one in listing.feeds]
     return _json({"feeds": found, "tried": listing.tried})
+
+
+# -- what went over the wire ------------------------------------------------------------------
+
+
+@router.get("/exchanges", dependencies=[may("owner")])
+async def list_exchanges(
+    request: Request, site: SiteOf, wanted: WantedOf, before: str = "", limit: LogLimit = inspector.LIMIT
+) -> Response:
+    """The protocol log of everything, newest first."""
+    return await _log(request, site, wanted, before, limit)
+
+
+@router.get("/exchanges/{id}", dependencies=[may("owner")])
+async def get_exchange(id: Annotated[int, Path(ge=1, lt=2**63)], site: SiteOf) -> Response:
+    """An exchange with its headers and bodies, as far as they are kept; nothing in them is secret."""
+    return _json(inspector.exchange_json(await inspector.one(site, id), whole=True))
+
+
+@router.get("/hub/subscriptions", dependencies=[may("owner")])
+async def list_hub_subscriptions(site: SiteOf) -> Response:
+    """Who is subscribed at our hub, or wants to be."""
+    return _json([inspector.hub_subscription_json(one) for one in await inspector.hub(site)])
 
 
 # -- hooks ------------------------------------------------------------------------------------
@@ -283,6 +349,59 @@ async def delete_hook(slug: str, site: SiteOf) -> None:
     """What it posted stays."""
     async with site.store.begin() as db:
         await hooks.remove(db, slug)
+
+
+# -- tokens -----------------------------------------------------------------------------------
+
+
+@router.get("/tokens", dependencies=[may("owner")])
+async def list_tokens(site: SiteOf) -> Response:
+    """The tokens, and when each was last used. They themselves are kept nowhere."""
+    async with site.store.read() as db:
+        return _json([token_json(one) for one in await owner.tokens(db)])
+
+
+@router.post("/tokens", status_code=201, dependencies=[may("owner")])
+async def post_token(new: NewToken, site: SiteOf) -> Response:
+    """Makes a token. This answer is the only one with it; with scope `scrobble` it says what to enter at players."""
+    async with site.store.begin() as db:
+        token = await owner.create_token(db, new.name, new.scope, site.now())
+        made = next(one for one in await owner.tokens(db) if one.name == new.name)
+    set_up = {one.name: one.settings for one in players(site.config.base_url, token)} if new.scope == "scrobble" else {}
+    return _json(token_json(made) | {"token": token, "set_up": set_up}, 201)
+
+
+@router.delete("/tokens/{name:path}", status_code=204, dependencies=[may("owner")])
+async def delete_token(name: str, site: SiteOf) -> None:
+    """Makes a token worthless, at once."""
+    async with site.store.begin() as db:
+        await owner.revoke_token(db, name)
+
+
+# -- settings ---------------------------------------------------------------------------------
+
+
+@router.get("/settings", dependencies=[may("owner")])
+async def get_settings(site: SiteOf) -> Response:
+    return _json(profile.settings_json(site))
+
+
+@router.patch("/settings", dependencies=[may("owner")])
+async def patch_settings(change: profile.SettingsChange, site: SiteOf) -> Response:
+    """Changes what is given, at once and for every page and feed; empty, it is the default again. `picture` is an
+    address, from which the picture is fetched and then kept here."""
+    await profile.change(site, change)
+    return _json(profile.settings_json(site))
+
+
+@pictures.put("/settings/picture", dependencies=[may("owner")], openapi_extra=PICTURE_BODY)
+async def put_picture(request: Request, site: SiteOf) -> Response:
+    """The body is the picture: JPEG, PNG, WebP, AVIF or GIF."""
+    await profile.send_picture(site, await request.body())
+    return _json(profile.settings_json(site))
+
+
+router.include_router(pictures)
 
 
 @router.get("/version")
@@ -323,6 +442,13 @@ def _found_feed(found: discover.FoundFeed, renderer: Renderer, now: datetime) ->
 def _hook_with_secret(site: Site, hook: hooks.Hook, set_up: str, status: int) -> Response:
     secret = {"secret": hook.secret, "set_up": set_up}
     return _json(webhooks.hook_json(site, hook) | secret, status, {"Location": f"/api/hooks/{hook.slug}"})
+
+
+async def _log(request: Request, site: Site, wanted: Wanted, before: str, limit: int) -> Response:
+    found, more = await inspector.listing(site, wanted, before=before, limit=limit)
+    query = urlencode(dict(request.query_params) | {"before": more})
+    headers = {"Link": f'<{request.url.path}?{query}>; rel="next"'} if more else {}
+    return _json([inspector.exchange_json(one) for one in found], 200, headers)
 
 
 def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -16,9 +16,24 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
-from starlette.staticfiles import StaticFiles
 
-from lifestream import __version__, admin, api, index, pages
+from lifestream import (
+    __version__,
+    admin,
+    admin_hooks,
+    admin_inspector,
+    admin_settings,
+    admin_sources,
+    api,
+    archive,
+    index,
+    openapi,
+    pages,
+    pictures,
+    showing,
+    theme,
+    webhooks,
+)
 from lifestream.access import Caller
 from lifestream.config import Config
 from lifestream.errors import (
@@ -36,9 +51,8 @@ from lifestream.errors import (
 )
 from lifestream.headers import SecurityHeaders
 from lifestream.log import get_logger
-from lifestream.places import top
+from lifestream.publish import feed_door, head, lists, metrics, picture_door, playing, portrait, previews, site_files
 from lifestream.publish import hub as hub_work
-from lifestream.publish import playing
 from lifestream.publish.encode import Encoder
 from lifestream.publish.longpoll import poll
 from lifestream.publish.presence import Presence
@@ -46,8 +60,10 @@ from lifestream.publish.sse import events
 from lifestream.publish.tail import Tail
 from lifestream.publish.websocket import stream
 from lifestream.receive import hub, hub_callback, rsscloud, scrobble, timer, webhook
+from lifestream.receive.limits import HubLimits
 from lifestream.render import Renderer
 from lifestream.site import Site
+from lifestream.static_files import Static
 from lifestream.store import sources
 from lifestream.store.migrate import migrate
 
@@ -99,20 +115,41 @@ def create_app() -> FastAPI:
             Route("/", hub.ask, methods=["POST"]),
             Route("/rsscloud/notify", rsscloud.notify, methods=["POST"]),
             Route("/rsscloud/notify", rsscloud.challenge, methods=["GET"]),
+            Route("/rsscloud/pleaseNotify", rsscloud.please_notify, methods=["POST"]),
+            Route("/rsscloud/ping", rsscloud.ping, methods=["POST"]),
             WebSocketRoute("/live", stream),
             Route("/live/events", events, methods=["GET"]),
             Route("/live/poll", poll, methods=["GET"]),
             Route("/healthz", healthz, methods=["GET"]),
             Route("/readyz", readyz, methods=["GET"]),
-            Mount("/static", StaticFiles(directory=top("static"))),
+            Mount("/static", Static()),
             *webhook.routes,
             *scrobble.routes,
+            *feed_door.routes,
+            *lists.routes,
+            *metrics.routes,
+            *previews.routes,
+            *site_files.routes,
+            *openapi.routes,
+            *picture_door.routes,
+            *portrait.routes,
             *pages.routes,
+            *showing.routes,
+            *archive.routes,
+            *theme.routes,
             *admin.routes,
+            *admin_sources.routes,
+            *admin_inspector.routes,
+            *admin_sources.acts,  # last: what is done to a source is any word
+            *admin_hooks.routes,
+            *admin_settings.routes,
         ]
     )
     app.include_router(api.router)
+    openapi.describe(app)
     app.add_middleware(SecurityHeaders)
+    app.state.meters = metrics.Meters()
+    app.add_middleware(metrics.Measured, app.state.meters)
     for kind in (LifestreamError, HTTPException, RequestValidationError, SQLAlchemyError, Exception):
         app.add_exception_handler(kind, problem)
     return app
@@ -125,26 +162,42 @@ async def running(app: FastAPI, config: Config, *, background: bool = True) -> A
     `config.base_url` must be known: callbacks and feeds are made from it. Raises SetupError.
     """
     site = Site.open(config)
-    renderer = Renderer.of(config)
+    renderer = Renderer.of(config, site.pictures)
     app.state.site = site
     app.state.renderer = renderer
     app.state.encoder = encoder = Encoder(renderer)
     app.state.tail = tail = Tail(site, encoder.entry)
     app.state.tries = admin.Tries()
     app.state.wrong_keys = admin.Tries()
+    app.state.scrobbles = scrobble.Desk(site)
+    app.state.deliveries = webhooks.Deliveries(site)
+    app.state.kept = pages.Kept()
     app.state.pushed_to = {}
+    app.state.previews = previews.Previews()
+    app.state.hub_limits = HubLimits()
+    app.state.waiting_for_pictures = picture_door.Waiting()
     tasks: list[asyncio.Task[None]] = []
     app.state.tasks = tasks
+
+    def settle() -> None:
+        renderer.settle(site.config)
+        encoder.forget()
+        tail.forget()
+
+    site.settings.changed = settle
     try:
         await migrate(site.store)
         await site.prepare()
         wanted: list[Coroutine[Any, Any, None]] = [site.store.watch(), tail.run(), Presence(tail, site.wire).run()]
-        wanted.append(playing.follow(site, tail))
+        wanted += [playing.follow(site, tail), site.exchanges.run(), site.settings.follow(site.store)]
         if site.wire:
             wanted.append(site.wire.run())
         if background:
-            wanted += [worker.run() for worker in [*timer.workers(site), *hub_work.workers(site)]]
+            wanted += [worker.run() for worker in timer.workers(site)]
+            wanted += [courier.run() for courier in hub_work.couriers(site)]
             wanted += [timer.keep_house(site), hub_work.follow(site), index.follow(site)]
+            if site.pictures.kept:
+                wanted.append(pictures.follow(site))
         tasks.extend(asyncio.create_task(one) for one in wanted)
         await tail.ready.wait()
         yield
@@ -196,7 +249,8 @@ async def problem(request: Request, error: Exception) -> Response:
         return Response(orjson.dumps(body), status, headers, "application/problem+json")
     if path.startswith(MACHINE_PATHS) or request.method not in ("GET", "HEAD") and not path.startswith("/admin"):
         return PlainTextResponse(detail + "\n", status, headers)
-    context = {"status": status, "title": TITLES.get(status, "Error"), "detail": detail}
+    nowhere = head.unlisted(TITLES.get(status, "Error"))
+    context = {"status": status, "title": nowhere.title, "detail": detail, "meta": nowhere}
     response = await pages.respond(request, Caller(), "error.html", context, status=status)
     response.headers.update(headers)
     return response
@@ -216,7 +270,8 @@ def _said(error: Exception) -> tuple[int, str]:
         case RequestValidationError():
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"] if part not in ("body", "query"))
-            return 422, f"{where}: {first['msg']}." if where else f"{first['msg']}."
+            what = first["msg"].removeprefix("Value error, ")
+            return 422, f"{where}: {what}." if where else f"{what}."
         case SQLAlchemyError():
             return 503, "The database cannot take this just now; nothing was changed. Try again in a few seconds."
         case _:

@@ -142,7 +142,9 @@ async def turn_page(site: Site, at: Backfill) -> None:
 async def _read(site: Site, at: Backfill) -> HistoryPage:
     async with site.store.read() as db:
         source = await sources.get(db, at.slug, audience="owner")
-    document = await fetch(site.client_for(at.next_url, named_by=_front(source)), at.next_url)
+    with site.exchanges.asking("fetch", slug=at.slug) as told:
+        document = await fetch(site.client_for(at.next_url, named_by=_front(source)), at.next_url)
+        told.says("ok", f"page {at.pages + 1} of the history")
     assert isinstance(document, Document)
     feed = await parse_document(document.body, document.media_type, document.url)
     is_front, now = not at.entries, site.now()

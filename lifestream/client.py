@@ -1,42 +1,49 @@
 """The one HTTP client for every outgoing request: feeds, hubs, callbacks. Nobody sends us where we must not go by it.
 
-A URL's shape is checked for each hop, and the IP address when it is dialled: what was checked is what is dialled, so
-neither a spelling of 127.0.0.1, nor a redirect, nor a name that changes its answer (DNS rebinding) gets round it. Time
-and bytes are bounded, the latter after decompression. No proxies from the environment, no cookies, HTTP/1.1 only.
+It goes where `dial.py` lets it, each hop of a redirect anew. Time and bytes are bounded, the latter after
+decompression. No proxies from the environment, no cookies, HTTP/1.1 only.
 
-It stands on httpcore2, the transport of httpx2, whose pool takes a network backend; nothing else imports either.
+It stands on httpcore2, the transport of httpx2, whose pool takes a network backend; nothing else imports either. The
+hub's deliveries, which come by the thousand, go by `post.py`.
 """
 
 import asyncio
-import os
-import socket
 import ssl
 import zlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, cast
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import httpcore2
 
-from lifestream.errors import BadAddress, FetchError, TimedOut, TooLarge, TooManyRedirects, Unreachable
-from lifestream.protocol.addresses import Networks, check_url, is_public
+from lifestream import exchanges
+from lifestream.dial import (
+    GLANCE_BYTES,
+    GLANCE_SECONDS,
+    KEEP_SECONDS,
+    KEPT,
+    Dialler,
+    IPAddress,
+    Place,
+    Refused,
+    Resolve,
+    connect,
+    failure,
+    late,
+    place_of,
+)
+from lifestream.errors import BadAddress, FetchError, TooLarge, TooManyRedirects, Unreachable
+from lifestream.protocol.addresses import Networks
 
-IPAddress = IPv4Address | IPv6Address
-Resolve = Callable[[str, int], Awaitable[Sequence[IPAddress]]]
+try:
+    from lifestream.post import Poster
+except ImportError:  # PyPy: no httptools, and deliveries go the way of all else
+    Poster = None  # type: ignore[assignment, misc]
 
-CONNECTIONS = 100
-KEPT = 50
-"""Idle connections kept, for as many deliveries of the hub as run at once."""
-KEEP_SECONDS = 4.0
-"""Shorter than the 5 s after which uvicorn, Node and Apache hang up, so that no request meets a closing door."""
-ONE_DIAL_SECONDS = 2.5
-"""For each address of a name but the last: IPv6 is often advertised and dead."""
-GLANCE_BYTES = 4096
-GLANCE_SECONDS = 1.0
+CONNECTIONS = 250
 BUFFER = 256 * 1024
 MEMBERS = 1000
 """Of one gzip answer: an empty member has 20 bytes, so a body full of them is small, and slow to unpack."""
@@ -60,6 +67,10 @@ class Headers:
         """The first field of this name."""
         wanted = name.lower().encode()
         return next((value.decode("latin-1") for key, value in self._fields if key == wanted), default)
+
+    @property
+    def fields(self) -> Sequence[tuple[bytes, bytes]]:
+        return self._fields
 
     def get_list(self, name: str) -> list[str]:
         """Every field of this name, one string for each line."""
@@ -104,12 +115,14 @@ class Client:
         self._max_bytes = max_bytes
         self._answer_timeout = answer_timeout
         self._total_timeout = total_timeout
+        self._dialler = Dialler(allow, connect_timeout, resolve)
+        self._poster = Poster(self._dialler, tls or _tls(), self._user_agent) if Poster is not None else None
         self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=tls or _tls(),
             max_connections=CONNECTIONS,
             max_keepalive_connections=KEPT,
             keepalive_expiry=KEEP_SECONDS,
-            network_backend=_Guard(allow, resolve or _resolve, connect_timeout),
+            network_backend=_Guard(self._dialler),
         )
 
     async def get(
@@ -144,8 +157,24 @@ class Client:
         fields = [(b"Content-Length", b"%d" % len(body)), *_fields(headers)]
         return await self._send(b"POST", url, fields, body, timeout, max_bytes, redirects, read_body)
 
+    async def deliver(self, url: str, *, body: bytes, headers: Mapping[str, str], timeout: float) -> Response:
+        """A POST of many alike, by the short way (post.py). A redirect is an answer like others; of no body more than
+        4 KiB are read."""
+        if self._poster is None:
+            return await self.post(url, body=body, headers=headers, timeout=timeout, read_body=False)
+        fields = _fields(headers)
+        return await _noted(b"POST", url, fields, body, self._deliver(self._poster, url, fields, body, timeout))
+
     async def aclose(self) -> None:
+        if self._poster:
+            self._poster.close()
         await self._pool.aclose()
+        self._dialler.close()
+
+    async def _deliver(self, poster: Poster, url: str, fields: Fields, body: bytes, timeout: float) -> Response:
+        place = place_of(url)
+        answer = await poster.post(place, fields, body, timeout)
+        return Response(place.url, answer.status, Headers(answer.fields), answer.body, None)
 
     async def _send(
         self,
@@ -158,10 +187,22 @@ class Client:
         redirects: int,
         read_body: bool,
     ) -> Response:
-        try:
-            place = _place(url)
-        except ValueError as error:
-            raise BadAddress(str(error), url=url) from error
+        answering = self._follow(method, url, fields, body, timeout, max_bytes, redirects, read_body)
+        return await _noted(method, url, fields, body or b"", answering)
+
+    async def _follow(
+        self,
+        method: bytes,
+        url: str,
+        fields: Fields,
+        body: bytes | None,
+        timeout: float | None,
+        max_bytes: int | None,
+        redirects: int,
+        read_body: bool,
+    ) -> Response:
+        """The request, and as many redirects as are allowed."""
+        place = place_of(url)
         limit = self._max_bytes if max_bytes is None else max_bytes
         permanent = None
         unbroken = True
@@ -187,16 +228,15 @@ class Client:
                     visited.append(following.url)
                     place = following
         except TimeoutError as error:
-            sentence = f"{place.host} did not answer in time; it may be down or overloaded, so try again later."
-            raise TimedOut(sentence, url=place.url) from error
+            raise late(place) from error
 
     async def _exchange(
-        self, method: bytes, place: "_Place", fields: Fields, body: bytes | None, limit: int, read_body: bool
+        self, method: bytes, place: Place, fields: Fields, body: bytes | None, limit: int, read_body: bool
     ) -> tuple[int, Headers, bytes]:
         """One request and its answer. Timeouts pass; all else that libraries raise becomes ours here."""
         request = httpcore2.Request(
             method,
-            place.target,
+            _target(place),
             headers=[(b"Host", place.authority), (b"User-Agent", self._user_agent), *fields],
             content=body,
         )
@@ -212,36 +252,36 @@ class Client:
                 await answer.aclose()
         except TimeoutError:
             raise
-        except (httpcore2.NetworkError, httpcore2.ProtocolError, OSError, _Refused, zlib.error) as error:
+        except (httpcore2.NetworkError, httpcore2.ProtocolError, OSError, Refused, zlib.error) as error:
             raise _told(error, place) from error
+
+
+async def _noted(
+    method: bytes, url: str, fields: Fields, body: bytes, answering: Coroutine[Any, Any, Response]
+) -> Response:
+    """What came of it is written down, where anybody wants that."""
+    noted = exchanges.calling(method.decode(), url, fields, body)
+    if noted is None:
+        return await answering
+    try:
+        response = await answering
+    except BaseException as error:
+        noted.failed(error)
+        raise
+    noted.answered(response.status, response.headers.fields, response.body)
+    return response
 
 
 # -- where a request goes ---------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A checked URL, taken apart once."""
-
-    url: str
-    host: str
-    origin: tuple[str, str]
-    authority: bytes
-    target: httpcore2.URL
-
-
 @lru_cache(maxsize=1024)
-def _place(url: str) -> _Place:
-    """Cached, because a hub's deliveries go to the same callbacks again and again. Raises ValueError."""
-    url = check_url(url)
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    path = parts.path + url.partition("?")[1] + parts.query
-    target = httpcore2.URL(scheme=parts.scheme, host=host, port=parts.port, target=path)
-    return _Place(url, host, (parts.scheme, parts.netloc), parts.netloc.encode(), target)
+def _target(place: Place) -> httpcore2.URL:
+    scheme, _ = place.origin
+    return httpcore2.URL(scheme=scheme, host=place.host, port=place.port, target=place.path)
 
 
-def _following(method: bytes, place: _Place, status: int, headers: Headers) -> _Place | None:
+def _following(method: bytes, place: Place, status: int, headers: Headers) -> Place | None:
     """Where this answer redirects to; None when it is none that is followed. Raises BadAddress."""
     location = headers.get("location")
     if status not in _REDIRECTS or not location or (method == b"POST" and status == 303):
@@ -251,8 +291,8 @@ def _following(method: bytes, place: _Place, status: int, headers: Headers) -> _
     except UnicodeDecodeError:
         pass
     try:
-        following = _place(urljoin(place.url, location))
-    except ValueError as error:
+        following = place_of(urljoin(place.url, location))
+    except (BadAddress, ValueError) as error:
         raise BadAddress(f"{place.host} redirects to where we do not go: {error}", url=place.url) from error
     if method == b"POST" and place.origin[0] == "https" and following.origin[0] == "http":
         sentence = f"{place.host} redirects from https to http, where what was sent could be read on the way."
@@ -275,7 +315,7 @@ def _octets(value: str) -> bytes:
 # -- what comes back --------------------------------------------------------------------------
 
 
-async def _whole(answer: httpcore2.Response, headers: Headers, place: _Place, limit: int) -> bytes:
+async def _whole(answer: httpcore2.Response, headers: Headers, place: Place, limit: int) -> bytes:
     """The body, unpacked by ourselves: libraries make 64 MiB of a chunk of 64 KiB before anybody can count."""
     coding = ", ".join(headers.get_list("content-encoding")).strip().lower()
     if coding not in ("", "identity", "gzip", "x-gzip"):
@@ -343,56 +383,30 @@ class _Gunzip:
         return made
 
 
-def _too_large(place: _Place, limit: int) -> TooLarge:
+def _too_large(place: Place, limit: int) -> TooLarge:
     size = f"{limit / 2**20:.3g} MiB" if limit >= 2**20 else f"{limit / 2**10:.3g} KiB"
     return TooLarge(f"The answer of {place.host} is larger than {size}, the most that is read here.", url=place.url)
 
 
-def _told(error: Exception, place: _Place) -> FetchError:
-    """The sentence for what a library or the system raised. It names the host, never the path: that may be a secret."""
-    host = place.host
+def _told(error: Exception, place: Place) -> FetchError:
     match error:
-        case _Refused():
-            return BadAddress(str(error), url=place.url)
-        case socket.gaierror():
-            sentence = f"There is no address for {host}; check how it is spelt, and this machine's DNS."
-        case ssl.SSLCertVerificationError():
-            sentence = f"The certificate of {host} is not valid here: {error.verify_message}."
-        case ssl.SSLError():
-            sentence = f"No secure connection to {host} ({error.reason or 'TLS failed'}); does it speak https there?"
-        case ConnectionRefusedError():
-            sentence = f"{host} refused the connection; is a web server running there, on that port?"
-        case OSError():
-            reason = os.strerror(error.errno) if error.errno else error  # asyncio's own text only repeats the address
-            sentence = f"{host} cannot be reached: {reason}."
         case zlib.error():
-            sentence = f"{host} says that its answer is gzip, but it is not."
+            sentence = f"{place.host} says that its answer is gzip, but it is not."
         case httpcore2.LocalProtocolError():
-            sentence = f"The request to {host} cannot be written as HTTP: {error}."
+            sentence = f"The request to {place.host} cannot be written as HTTP: {error}."
         case _:
-            sentence = f"{host} broke off or did not answer in HTTP; try again later."
+            return failure(error, place)
     return Unreachable(sentence, url=place.url)
 
 
 # -- the connection ---------------------------------------------------------------------------
 
 
-class _Refused(Exception):
-    """No address of the host may be dialled; the message is for people."""
-
-
-async def _resolve(host: str, port: int) -> Sequence[IPAddress]:
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [ip_address(address[4][0]) for address in found]
-
-
 class _Guard(httpcore2.AsyncNetworkBackend):
-    """Dials what `is_public` or the owner's networks let through. The name stays the one in SNI and Host."""
+    """What httpcore2 dials by. The name stays the one in SNI and Host."""
 
-    def __init__(self, allow: Networks, resolve: Resolve, timeout: float) -> None:
-        self._allow = allow
-        self._resolve = resolve
-        self._timeout = timeout
+    def __init__(self, dialler: Dialler) -> None:
+        self._dialler = dialler
 
     async def connect_tcp(
         self,
@@ -402,22 +416,9 @@ class _Guard(httpcore2.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
-        connect_by = asyncio.get_running_loop().time() + self._timeout
+        connect_by = asyncio.get_running_loop().time() + self._dialler.timeout
         async with asyncio.timeout_at(connect_by):
-            return _Stream(await self._addresses(host, port), port, connect_by)
-
-    async def _addresses(self, host: str, port: int) -> Sequence[IPAddress]:
-        try:
-            found: Sequence[IPAddress] = [ip_address(host)]
-        except ValueError:
-            found = await self._resolve(host, port)
-        allowed = [address for address in found if is_public(address) or self._allow.allows(address, host)]
-        if not allowed and not found:
-            raise socket.gaierror(socket.EAI_NONAME, "no address")
-        if not allowed:
-            where = "is" if host == str(found[0]) else f"is at {found[0]},"
-            raise _Refused(f"{host} {where} in private or special space; LIFESTREAM_ALLOW_NETWORKS can allow it.")
-        return allowed
+            return _Stream(await self._dialler.addresses(host, port), port, connect_by)
 
 
 class _Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
@@ -501,18 +502,8 @@ class _Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         self._full = False
         self._changed()
 
-    async def _open(self, tls: Mapping[str, Any]) -> None:
-        async with asyncio.timeout_at(self._connect_by):
-            for address in self._addresses[:-1]:
-                try:
-                    async with asyncio.timeout(ONE_DIAL_SECONDS):
-                        return await self._dial(address, tls)
-                except OSError:  # which TimeoutError is, too
-                    continue
-            await self._dial(self._addresses[-1], tls)
-
-    async def _dial(self, address: IPAddress, tls: Mapping[str, Any]) -> None:
-        await asyncio.get_running_loop().create_connection(lambda: self, str(address), self._port, **tls)
+    async def _open(self, tls: dict[str, Any]) -> None:
+        await connect(lambda: self, self._addresses, self._port, self._connect_by, tls)
 
     async def _flush(self) -> None:
         """Waits until the system took it, or an answer came first: a server may refuse a body that it has not read."""

@@ -1,7 +1,8 @@
 """The settings: one table of fields, read once into a frozen `Config` that is handed to whoever needs it.
 
-Each field is the environment variable `LIFESTREAM_` + its name in capitals (CONTRACT in docs/settings.md).
-An unknown or bad value stops the start with one line that names the variable.
+Each field of `VARIABLES` is the environment variable `LIFESTREAM_` + its name in capitals (CONTRACT in
+docs/settings.md). An unknown or bad value stops the start with one line that names the variable. The fields of
+`CHOSEN` are the owner's to set on the settings page too (settings.py), where the environment says nothing.
 """
 
 import os
@@ -20,6 +21,21 @@ from lifestream.protocol.addresses import Networks, check_url
 from lifestream.protocol.hub import TopicRule
 
 PREFIX = "LIFESTREAM_"
+CHOSEN = ("title", "author", "author_url", "note", "picture", "links", "timezone", "lang", "theme")
+
+
+class Link(BaseModel):
+    """A page that is the owner's too (rel=me)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    url: str
+
+    @field_validator("url")
+    @classmethod
+    def _http_url(cls, value: str) -> str:
+        return check_url(value)
 
 
 class Config(BaseModel):
@@ -34,6 +50,13 @@ class Config(BaseModel):
     title: str = ""
     author: str = ""
     author_url: str = ""
+    note: str = ""
+    """A sentence about the owner."""
+    picture: str = ""
+    """The version of the owner's picture; it is in the database (store/settings.py)."""
+    links: tuple[Link, ...] = ()
+    theme: Literal["system", "light", "dark"] = "system"
+    """How the pages look to a reader who chose nothing."""
     timezone: str = Field(default_factory=lambda: system_timezone())
     lang: str = "en"
     trusted_proxies: Annotated[Networks, PlainValidator(lambda value: _networks(value))] = Networks()
@@ -44,6 +67,7 @@ class Config(BaseModel):
     poll_min: int = Field(900, ge=1, le=86_400 * 30)
     poll_max: int = Field(86_400, ge=1, le=86_400 * 30)
     max_feed_bytes: int = Field(10 * 1024 * 1024, ge=1024, le=2**31 - 1)
+    media_quota: int = Field(10 * 1024**3, ge=0, le=2**63 - 1)
     log_format: Literal["text", "json"] = "text"
 
     @classmethod
@@ -55,8 +79,8 @@ class Config(BaseModel):
             if not name.startswith(PREFIX):
                 continue
             field = name.removeprefix(PREFIX).lower()
-            if field not in cls.model_fields:
-                known = ", ".join(PREFIX + known.upper() for known in cls.model_fields)
+            if field not in VARIABLES:
+                known = ", ".join(PREFIX + known.upper() for known in VARIABLES)
                 raise ConfigError(f"{name} is no setting of lifestream; the settings are {known}.")
             if value.strip():
                 values[field] = value.strip()
@@ -80,6 +104,11 @@ class Config(BaseModel):
     @property
     def hub_url(self) -> str:
         return f"{self.base_url}/hub"
+
+    @property
+    def picture_path(self) -> str:
+        """Where the owner's picture is, in this version of it; empty where there is none."""
+        return f"/owner.webp?v={self.picture}" if self.picture else ""
 
     @property
     def secure(self) -> bool:
@@ -143,6 +172,17 @@ class Config(BaseModel):
         return self
 
 
+VARIABLES = tuple(name for name in Config.model_fields if name not in ("note", "picture", "links", "theme"))
+
+
+def checked(field: str, value: Any) -> Any:
+    """What one of the fields is, given `value`. Raises ValueError, with what is wrong with it."""
+    try:
+        return getattr(Config(**{field: value}), field)
+    except ValidationError as error:
+        raise ValueError(_sentence(error)) from None
+
+
 def system_timezone() -> str:
     """The machine's own zone by name; UTC where it cannot be told."""
     named = os.environ.get("TZ", "").lstrip(":")
@@ -179,7 +219,11 @@ def _topic_rule(value: object) -> TopicRule:
 def _first_problem(error: ValidationError) -> str:
     """One line: the variable and what is wrong with it, without the value, which may hold a password."""
     problem = error.errors(include_input=False, include_url=False)[0]
-    sentence = problem["msg"].removeprefix("Value error, ").rstrip(".")
     if not problem["loc"]:
-        return sentence + "."
-    return f"{PREFIX}{str(problem['loc'][0]).upper()}: {sentence}."
+        return f"{_sentence(error)}."
+    return f"{PREFIX}{str(problem['loc'][0]).upper()}: {_sentence(error)}."
+
+
+def _sentence(error: ValidationError) -> str:
+    """What is wrong first, without the full stop."""
+    return error.errors(include_input=False, include_url=False)[0]["msg"].removeprefix("Value error, ").rstrip(".")

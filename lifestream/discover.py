@@ -113,7 +113,8 @@ class _Search:
                 await self._take(await self._document(url), title)
 
     async def _document(self, url: str) -> Document:
-        document = await fetch(self._site.client, url)
+        with self._site.exchanges.asking("discovery", about=url):
+            document = await fetch(self._site.client, url)
         assert isinstance(document, Document)
         return document
 

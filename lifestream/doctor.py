@@ -12,10 +12,11 @@ from sqlalchemy import text
 from lifestream.config import Config
 from lifestream.errors import FetchError, LifestreamError
 from lifestream.site import Site, client_for_commands
-from lifestream.store import SAFE_SQLITE, owner, sqlite_version
+from lifestream.store import SAFE_SQLITE, owner, pictures, sqlite_version
 from lifestream.store.migrate import newest, pending
 
-DISK_NEEDED = 200 * 1024 * 1024
+MIB = 1024 * 1024
+DISK_NEEDED = 200 * MIB
 CLOCK_SKEW = timedelta(seconds=5)
 
 
@@ -33,7 +34,7 @@ async def examine(config: Config) -> list[Finding]:
         database = await _database(site)
         findings = [database, _sqlite(config), _disk(config), _base_url(config), await _redis(site)]
         if database.ok:
-            findings += [await _owner(site), await _clock(site)]
+            findings += [await _owner(site), await _pictures(site), await _clock(site)]
         findings.append(await _hub(site))
         return findings
     finally:
@@ -81,7 +82,7 @@ async def _redis(site: Site) -> Finding:
 def _disk(config: Config) -> Finding:
     place = config.data_dir if config.data_dir.is_dir() else config.data_dir.absolute().parent
     free = shutil.disk_usage(place).free
-    says = f"{free // (1024 * 1024):,} MiB free at {place}."
+    says = f"{free // MIB:,} MiB free at {place}."
     return Finding("disk", free > DISK_NEEDED, says if free > DISK_NEEDED else says + " Make room: writes will fail.")
 
 
@@ -105,6 +106,18 @@ async def _owner(site: Site) -> Finding:
     if there:
         return Finding("owner", True, "A password is set.")
     return Finding("owner", False, "No password is set: run `lifestream password`, or open the link that serve prints.")
+
+
+async def _pictures(site: Site) -> Finding:
+    quota = site.config.media_quota
+    if not site.pictures.kept:
+        return Finding("pictures", True, "None are kept: the pages link to them.")
+    async with site.store.read(long=True) as db:
+        used = await pictures.used(db)
+    says = f"{used // MIB:,} of {quota // MIB:,} MiB taken."
+    if used >= quota:
+        return Finding("pictures", False, f"{says} No more are fetched: set LIFESTREAM_MEDIA_QUOTA to a larger number.")
+    return Finding("pictures", True, says)
 
 
 async def _clock(site: Site) -> Finding:

@@ -18,8 +18,9 @@
     │   ├── TooLarge           the answer, after decompression, is over the limit
     │   ├── TooManyRedirects
     │   └── BadStatus          an answer outside 2xx and 304; carries `status`
-    └── ParseError             the document is no feed we can read
-        └── ParseTimeout       reading it took too long or too much memory; the reader was stopped
+    ├── ParseError             the document is no feed we can read
+    │   └── ParseTimeout       reading it took too long or too much memory; the reader was stopped
+    └── UnfitPicture           what should be a picture is none that can be shown
 
 Each message is one sentence a person can act on: what, why, and where it helps what to do next.
 """
@@ -115,4 +116,8 @@ class ParseError(LifestreamError):
 
 
 class ParseTimeout(ParseError):
+    pass
+
+
+class UnfitPicture(LifestreamError):
     pass

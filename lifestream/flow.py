@@ -18,11 +18,12 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from lifestream import subscribe
+from lifestream import exchanges, subscribe
 from lifestream.clean.entries import Identified, clean, clean_all, identify, tombstone_identities
 from lifestream.client import Client
 from lifestream.decide import Decision, Insert, Update, absences, decide_document, without_old_versions
 from lifestream.errors import BadStatus, Conflict, FetchError, LifestreamError, ParseError
+from lifestream.exchanges import Exchange
 from lifestream.fetch import Document, Unchanged, Validators, fetch
 from lifestream.log import bound, get_logger
 from lifestream.parse.worker import in_worker, parse_document
@@ -46,8 +47,8 @@ CLEAN_WITHIN = 60.0
 SETTLED = timedelta(hours=1)
 """So long after its push an entry may be missing from a complete document, which some cache keeps."""
 GONE = 410
-READ_AGAIN = {"etag": "", "last_modified": "", "body_digest": ""}
-"""What is remembered of a document in which something is left to do: the next look takes it for new."""
+NO_FEED = Feed("h-feed")
+"""What a stranger's topic says that is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,8 @@ class Arrival:
     whole: bool = False
     cleaned: dict[str, Entry] = field(default_factory=dict)
     """What was cleaned so far, by identity."""
+    told: Exchange | None = None
+    """The push that brought it, where it is written down."""
 
 
 # -- a feed is due ----------------------------------------------------------------------------
@@ -86,24 +89,33 @@ async def look(site: Site, feed: DueFeed, source: Source | None) -> bool:
     Whatever goes wrong becomes the source's state and one sentence.
     """
     client = site.client if source else site.stranger_client
-    with bound(source=source.slug if source else feed.url, via=feed.via):
+    what = "fetch" if feed.discovered else "discovery"
+    asking = site.exchanges.asking(what, feed_ids=[feed.id], about=feed.url)
+    with bound(source=source.slug if source else feed.url, via=feed.via), asking:
         try:
-            seen = await (_read(client, feed) if feed.discovered else _discover(site, feed, source))
+            seen = await (_read(client, feed, source) if feed.discovered else _discover(site, feed, source))
             if isinstance(seen, Unchanged):
                 return await _same(site, feed, source, seen)
             return await _take_in(site, feed, source, seen)
         except LifestreamError as error:
+            asking.says("failed", str(error))
             return await _failed(site, feed, source, error)
 
 
-async def _read(client: Client, feed: DueFeed) -> Looked | Unchanged:
-    """The feed's document, unless it is the one we know."""
+async def _read(client: Client, feed: DueFeed, source: Source | None) -> Looked | Unchanged:
+    """The feed's document, unless it is the one we know. A stranger's topic need be no feed (WebSub 1)."""
     document = await fetch(client, feed.url, Validators(feed.etag, feed.last_modified))
     if isinstance(document, Unchanged):
         return document
     if _digest(document.body) == feed.body_digest:
         return Unchanged(document.url, document.validators, document.cache_control, document.permanent_url)
-    parsed = await parse_document(document.body, document.media_type, document.url)
+    try:
+        parsed = await parse_document(document.body, document.media_type, document.url)
+    except ParseError:
+        if source:
+            raise
+        parsed = NO_FEED
+    exchanges.step("Parsed", _described(parsed))
     return Looked(feed.url, document, parsed, _advertised(document, parsed))
 
 
@@ -136,6 +148,7 @@ async def _page(document: Document) -> Page:
         parsed = await parse_document(document.body, document.media_type, document.url)
     except ParseError as error:
         return Page(document.url, document.body, document.media_type, document.links, None, str(error))
+    exchanges.step("Parsed", _described(parsed))
     return Page(document.url, document.body, document.media_type, document.links, parsed)
 
 
@@ -166,10 +179,13 @@ async def _take_in(site: Site, feed: DueFeed, source: Source | None, seen: Looke
         poll = _next_poll(
             site, feed, source, now, found=done.any, cache_control=seen.document.cache_control, missed=bool(missed)
         )
-        kept = _seen_columns(feed, seen, now) | ({} if pushed is not None else READ_AGAIN)
+        kept = _seen_columns(feed, seen, now) | ({} if pushed is not None else feeds.READ_AGAIN)
         again = await feeds.finish(db, feed, now, found=True, **poll, **kept, **itself)
-        relayed = feed.has_document and await _relay(db, source, seen, itself, now)
-    _ring(site, log=done.any, subscriptions=bool(pushed or (source and source.hub_url)), hub=relayed)
+        relayed = feed.has_document and await _relay(db, feed, source, seen.document, now)
+    exchanges.step("Stored")
+    hub = f"; it names the hub {seen.advertised.hubs[0]}" if seen.advertised.hubs and not feed.has_document else ""
+    exchanges.says("ok", f"{_why(feed)}: {done.words}{hub}")
+    _ring(site, log=done.any, subscriptions=bool(pushed or (source and source.hub_url)), deliveries=relayed)
     log.info("looked", status="ok", new=done.new, changed=done.changed, deleted=done.deleted)
     return again
 
@@ -190,6 +206,7 @@ async def _same(site: Site, feed: DueFeed, source: Source | None, seen: Unchange
             columns |= moved
         poll = _next_poll(site, feed, source, now, found=False, cache_control=seen.cache_control)
         again = await feeds.finish(db, feed, now, found=False, **poll, **columns)
+    exchanges.says("ok", f"{_why(feed)}: nothing new")
     log.info("looked", status="same")
     return again
 
@@ -238,7 +255,8 @@ async def _moved(
 ) -> tuple[dict[str, Any], str]:
     """The feed's columns where it has moved for good (RFC 9110, 15.4.2 and 15.4.9), and what is wrong with that.
 
-    Only what is said twice in a row is believed: a captive portal or a slip in a server's settings says 301, too.
+    Only what is said twice in a row is believed: a captive portal or a slip in a server's settings says 301, too. The
+    old address stays known, so that whoever subscribed by it at our hub is still served.
     """
     if not feed.discovered or not permanent_url:
         return {"moved_to": None}, ""
@@ -253,6 +271,7 @@ async def _moved(
         )
     if key in others or key.startswith(address_key(site.config.base_url + "/")):
         return {}, ""
+    await feeds.moves(db, feed.id, key)
     log.info("moved", source=source.slug, to=permanent_url)
     return {"url": permanent_url, "url_key": key, "moved_to": None}, ""
 
@@ -364,21 +383,17 @@ def _next_poll(
     return {"poll_at": poll_at, "interval": int(interval.total_seconds())}
 
 
-async def _relay(
-    db: AsyncConnection, source: Source | None, seen: Looked, itself: dict[str, Any], now: datetime
-) -> bool:
-    """Hands the document as it came to those who subscribed to this feed at our own hub."""
+async def _relay(db: AsyncConnection, feed: DueFeed, source: Source | None, document: Document, now: datetime) -> bool:
+    """Hands the document as it came to those who subscribed to this feed at our own hub, by whatever address."""
     if source and source.visibility != "public":
         return False
-    topics = {address_key(seen.url): seen.url}
-    if itself["self_key"]:
-        topics[itself["self_key"]] = seen.advertised.self_url or seen.url
-    wanted = await subscribers.topics_with_subscribers(db, list(topics), now)
+    relayed = False
+    wanted = await subscribers.topics_with_subscribers(db, await feeds.keys(db, feed.id), now)
     for key in wanted:
         version = (now - EPOCH) // MICROSECOND
-        content = Content(topics[key], key, version, seen.document.media_type, seen.document.body)
-        await subscribers.distribute(db, content, now)
-    return bool(wanted)
+        content = Content(feed.url, key, version, document.media_type, document.body)
+        relayed |= await subscribers.distribute(db, content, now)
+    return relayed
 
 
 # -- a document was pushed --------------------------------------------------------------------
@@ -393,15 +408,20 @@ async def work_off(site: Site, rows: Sequence[AnyRow]) -> None:
     unreadable: list[int] = []
     for row in rows:
         source = by_feed.get(row.feed_id)
+        told = site.exchanges.of_push(row.feed_id, row.body)
         if source is None or source.state == "paused":
+            _ends(told, "refused", "the source is paused or gone")
             continue
         url = source.feed_url or source.url
         try:
             parsed = await parse_document(row.body, row.media_type, url)
-            arrival = _arrival(source, parsed, url, "push", quiet=False)
+            arrival = replace(_arrival(source, parsed, url, "push", quiet=False), told=told)
+            if told:
+                told.step("Parsed", _described(parsed))
             await _clean_ahead(site, arrival, now)
         except ParseError as error:
             log.warning("pushed", source=source.slug, status="unreadable", error=str(error))
+            _ends(told, "failed", f"{error} The feed is looked at instead.")
             unreadable.append(row.feed_id)
         else:
             arrivals.append(arrival)
@@ -413,9 +433,11 @@ async def _record_batch(
     site: Site, rows: Sequence[AnyRow], arrivals: Sequence[Arrival], unreadable: Sequence[int], now: datetime
 ) -> None:
     total = entries.Recorded()
+    pushes = [arrival.told for arrival in arrivals if arrival.told]
     async with site.store.begin() as db:
         for together in waves(arrivals):
             done = await _record(db, together, now)
+            _say_what_came(together, done)
             source = together[0].source
             spoken = {"last_error": ""} if _silence_of(source) else {}  # the hub that was silent speaks again
             await sources.counted(db, source, done, now, told=True, **spoken)
@@ -426,8 +448,26 @@ async def _record_batch(
         if hints:
             await feeds.ask(db, hints, now)
         await inbox.done(db, [row.id for row in rows])
+        upto = await changes.head(db) if pushes and total.any else 0
+    for push in pushes:
+        push.step("Stored", push.detail)
+    site.exchanges.stored(pushes, upto)
     _ring(site, log=total.any, feeds=bool(hints))
     log.info("pushed", status="ok", documents=len(rows), new=total.new, changed=total.changed, deleted=total.deleted)
+
+
+def _say_what_came(together: Sequence[Arrival], done: entries.Recorded) -> None:
+    words = done.words if len(together) == 1 else f"{done.words} in {len(together)} pushes at once"
+    for arrival in together:
+        if arrival.told:
+            arrival.told.says("ok", words)
+
+
+def _ends(told: Exchange | None, outcome: str, detail: str) -> None:
+    """Nothing more will become of this push."""
+    if told:
+        told.says(outcome, detail)
+        told.open_until = 0.0
 
 
 def waves(arrivals: Iterable[Arrival]) -> list[list[Arrival]]:
@@ -528,6 +568,17 @@ def _size(item: Identified) -> int:
     raw = item.raw
     quoted = raw.data["about"].get("content_html", "") if "about" in raw.data else ""
     return len(raw.id) + len(quoted) + sum(len(text.value) for text in (raw.title, raw.summary, raw.content) if text)
+
+
+def _described(parsed: Feed) -> str:
+    return f"{parsed.format}, {len(parsed.entries)} {'entry' if len(parsed.entries) == 1 else 'entries'}"
+
+
+def _why(feed: DueFeed) -> str:
+    """For people: why this look."""
+    return {"ping": "pinged", "push": "pushed", "cloud": "told by its cloud", "hub": "subscribed"}.get(
+        feed.via, "polled"
+    )
 
 
 def _via(asked: str) -> Via:

@@ -1,4 +1,4 @@
-"""What every answer carries: a strict CSP and its kin, long caching for hashed static files, a bound on bodies.
+"""What every answer carries: a strict CSP and its kin, who may read it and who may keep it.
 
 Plain ASGI, so that streams pass through untouched.
 """
@@ -19,7 +19,6 @@ ALWAYS = [
     (b"referrer-policy", b"strict-origin-when-cross-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
 ]
-FOREVER = (b"cache-control", b"public, max-age=31536000, immutable")
 
 
 class SecurityHeaders:
@@ -30,14 +29,13 @@ class SecurityHeaders:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        hashed = scope["path"].startswith("/static/") and scope["query_string"].startswith(b"v=")
         api = scope["path"].startswith(("/api/", "/live/"))
         known = any(name in (b"authorization", b"cookie") for name, _ in scope["headers"])
         open_to_all = api and not known and scope["method"] in ("GET", "HEAD")
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                _add(message, hashed=hashed and message["status"] < 400, open_to_all=open_to_all)
+                _add(message, open_to_all=open_to_all)
                 if api:
                     _keep_apart(message, known=known)
             await send(message)
@@ -52,12 +50,10 @@ def _keep_apart(message: MutableMapping[str, Any], *, known: bool) -> None:
         message["headers"].append((b"cache-control", b"private, no-store"))
 
 
-def _add(message: MutableMapping[str, Any], *, hashed: bool, open_to_all: bool) -> None:
+def _add(message: MutableMapping[str, Any], *, open_to_all: bool) -> None:
     headers = list(message.get("headers", []))
     there = {name for name, _ in headers}
     headers += [(name, value) for name, value in ALWAYS if name not in there]
-    if hashed:
-        headers = [(name, value) for name, value in headers if name != b"cache-control"] + [FOREVER]
     if open_to_all and b"access-control-allow-origin" not in there:
         headers.append((b"access-control-allow-origin", b"*"))
     message["headers"] = headers

@@ -11,7 +11,11 @@ from urllib.parse import urlsplit
 from lifestream import __version__
 from lifestream.client import Client
 from lifestream.config import Config
+from lifestream.darkroom import Darkroom
+from lifestream.exchanges import Exchanges
 from lifestream.protocol.addresses import Networks
+from lifestream.protocol.pictures import Pictures
+from lifestream.settings import Settings
 from lifestream.store import due, owner, sources
 from lifestream.store.database import Store
 from lifestream.store.inbox import Inbox
@@ -31,11 +35,15 @@ class Site:
     `wire` leads to the other processes, where there may be some.
     """
 
-    config: Config
+    settings: Settings
     store: Store
     inbox: Inbox
     client: Client
     stranger_client: Client
+    pictures: Pictures
+    darkroom: Darkroom
+    uses: owner.Uses
+    exchanges: Exchanges
     wire: "Wire | None" = None
     now: Callable[[], datetime] = field(default=utc_now)
 
@@ -43,13 +51,22 @@ class Site:
     def open(cls, config: Config) -> "Site":
         store = Store(config.database_url, config.sqlite_path)
         return cls(
-            config=config,
+            settings=Settings(config),
             store=store,
             inbox=Inbox(store),
             client=_client(config, config.allow_networks),
             stranger_client=_client(config, _networks_for_strangers(config)),
+            pictures=Pictures(kept=config.media_quota > 0),
+            darkroom=Darkroom(),
+            uses=owner.Uses(store),
+            exchanges=Exchanges(store),
             wire=_wire(config, store),
         )
+
+    @property
+    def config(self) -> Config:
+        """The settings in force: the owner may change some of them at any time."""
+        return self.settings.config
 
     def client_for(self, url: str, *, named_by: str) -> Client:
         """For an address that a feed of the owner's names. `named_by` is the feed's own: where that is not within the
@@ -58,11 +75,14 @@ class Site:
         return self.client if at_home else self.stranger_client
 
     async def prepare(self, *, starting: bool = True) -> None:
-        """What is always there: the source `notes`; and where SQLite's one server starts, no claims of a dead one."""
+        """What is always there: the source `notes`, and the key to the pictures' names; what the owner chose; and where
+        SQLite's one server starts, no claims of a dead one."""
         async with self.store.begin() as db:
             if starting and self.store.is_sqlite:
                 await due.release_all(db)
             await sources.ensure_notes(db, self.now())
+            await self.settings.read(db)
+            self.pictures.key = bytes.fromhex(await owner.first_fact(db, owner.PICTURES, secrets.token_hex(32)))
             if self.wire:
                 self.wire.channel = f"lifestream:{await owner.first_fact(db, owner.SITE, secrets.token_hex(8))}"
 
@@ -70,13 +90,16 @@ class Site:
         """The same, with the base URL of the server that ran last: for commands that were not told one."""
         async with self.store.read() as db:
             served_at = await owner.fact(db, owner.SERVED_AT)
-        return replace(self, config=self.config.model_copy(update={"base_url": served_at})) if served_at else self
+        return replace(self, settings=self.settings.at(served_at)) if served_at else self
 
     async def aclose(self) -> None:
+        await self.darkroom.aclose()
         await self.client.aclose()
         await self.stranger_client.aclose()
         if self.wire:
             await self.wire.aclose()
+        await self.uses.written()
+        await self.exchanges.flush()
         await self.store.aclose()
 
 

@@ -6,6 +6,7 @@ asked, because a hub may verify before it answers; an active row and its secret 
 """
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import random
@@ -18,6 +19,7 @@ from lifestream.errors import FetchError
 from lifestream.log import bound, get_logger
 from lifestream.protocol import rsscloud
 from lifestream.protocol import subscriber as rules
+from lifestream.protocol.caching import retry_after_seconds
 from lifestream.protocol.hub import address_key
 from lifestream.protocol.known_hubs import known_hub
 from lifestream.protocol.links import Advertised
@@ -64,10 +66,10 @@ async def settle(
     A hub or topic that is no longer named is left; a new one is asked. Where this look was not `in_turn`, but somebody
     else's wish, that waits until the hubs of this feed were left in peace for a while; then None says: another time.
     """
-    hub = choose_hub(site, source, feed_url, advertised, cloud)
-    if not hub and not source.hub_url:
+    if not source.hub_url and not choose_hub(site, source, feed_url, advertised, cloud):
         return False
     wanted = [one for one in await subscriptions.of_feed(db, feed_id) if one.wanted]
+    hub = choose_hub(site, source, feed_url, advertised, cloud, wanted)
     there = any(hub == _hub_of(one) for one in wanted)
     if hub and not there:
         if not in_turn and await subscriptions.asked_since(db, feed_id, now - ONE_HUB_FOR):
@@ -83,11 +85,19 @@ async def settle(
     return bool(hub)
 
 
-def choose_hub(site: Site, source: Source, feed_url: str, advertised: Advertised, cloud: Cloud | None) -> Hub | None:
+def choose_hub(
+    site: Site,
+    source: Source,
+    feed_url: str,
+    advertised: Advertised,
+    cloud: Cloud | None,
+    asked: Sequence[Subscription] = (),
+) -> Hub | None:
     """Whom to ask for this source; None where our own hub is enough.
 
-    The first hub named is the publisher's choice; then a hub that we know of; then a cloud. No self: the address
-    fetched is the topic.
+    Of the hubs that the feed names, which must all be told of what is new (WebSub 6), one that was `asked` already and
+    does its part is as good as the first; one that does not makes room for the next. Then comes a hub that we know of,
+    then a cloud. No self: the address fetched is the topic.
     """
     if source.hub_choice in ("builtin", "none"):
         return None
@@ -96,13 +106,21 @@ def choose_hub(site: Site, source: Source, feed_url: str, advertised: Advertised
         return Hub("websub", source.hub_choice, topic)
     if advertised.hubs:
         ours = {address_key(site.config.hub_url), address_key(site.config.base_url + "/")}
-        named = next((hub for hub in advertised.hubs if address_key(hub) not in ours), None)
-        return Hub("websub", named, topic) if named else None
+        named = rules.secure_first([hub for hub in advertised.hubs if address_key(hub) not in ours])
+        return Hub("websub", _best_of(named, asked), topic) if named else None
     if known := known_hub(feed_url):
         return Hub("websub", *known)
     at = rsscloud.cloud_url(cloud) if cloud else ""
     here = address_key(at).startswith(address_key(site.config.base_url + "/"))
     return Hub("rsscloud", at, feed_url) if at and not here else None
+
+
+def _best_of(named: Sequence[str], asked: Sequence[Subscription]) -> str:
+    def state(hub: str) -> str:
+        states = {rules.standing(one.state, one.attempts) for one in asked if one.hub_url == hub}
+        return next((state for state in ("holds", "hopes", "fails") if state in states), "")
+
+    return min(named, key=lambda hub: ("holds", "hopes", "", "fails").index(state(hub)))
 
 
 async def ask_anew(db: AsyncConnection, feed_id: int, now: datetime) -> None:
@@ -149,15 +167,21 @@ async def work(site: Site, subscription: Subscription) -> None:
                 db, subscription.id, asking=mode, asked_at=now, attempts=subscription.attempts + 1,
                 due_at=_before_the_end(subscription, max(again_at, now + VERIFY_WITHIN), now),
             )  # fmt: skip
-        error = await (_ask_cloud(site, subscription) if cloud else _ask(site, subscription, mode))
+        what = "renewal" if mode == "subscribe" and subscription.state == "active" else mode
+        with site.exchanges.asking(what, feed_ids=[subscription.feed_id], known=[subscription.secret]) as told:
+            error, rest = (await _ask_cloud(site, subscription), 0.0) if cloud else await _ask(site, subscription, mode)
+            told.says("failed" if error else "ok", error or subscription.topic)
         if cloud and not error:
             now = site.now()
             await _holds(site, subscription, now + rsscloud.LASTS, rsscloud.renew_at(now, random()), now)
         async with site.store.begin() as db:
             if error:
+                again_at = max(again_at, now + timedelta(seconds=rest))
                 await subscriptions.change(
                     db, subscription.id, due_at=_before_the_end(subscription, again_at, now), last_error=error
                 )
+            if rules.standing(subscription.state, subscription.attempts + 1) == "fails":
+                await feeds.read_again(db, subscription.feed_id)  # the feed may name another hub
             await subscriptions.change(db, subscription.id, claimed_until=None)
         if error:
             log.warning("hub asked", mode=mode, status="failed", error=error)
@@ -171,8 +195,10 @@ def _before_the_end(subscription: Subscription, at: datetime, now: datetime) -> 
     return min(at, ends) if subscription.state == "active" and ends and ends > now else at
 
 
-async def _ask(site: Site, subscription: Subscription, mode: str) -> str:
-    """Sends the request; returns what is wrong, or nothing when the hub took it (WebSub 5.1.2)."""
+async def _ask(site: Site, subscription: Subscription, mode: str) -> tuple[str, float]:
+    """Sends the request; returns what is wrong, or nothing when the hub took it (WebSub 5.1.2), and for how many
+    seconds it wants to be left alone.
+    """
     callback = f"{site.config.base_url}/push/{subscription.token}"
     if mode == "subscribe":
         form = rules.subscribe_form(
@@ -186,17 +212,19 @@ async def _ask(site: Site, subscription: Subscription, mode: str) -> str:
             subscription.hub_url, body=urlencode(form).encode(), headers=FORM, redirects=HUB_REDIRECTS
         )
     except FetchError as error:
-        return str(error)
-    reason = response.body[:1000].decode("utf-8", "replace")
-    location = response.headers.get("location")
-    outcome = rules.judge_response(response.status, hub_url=response.url, location=location, reason=reason)
+        return str(error), 0.0
+    outcome = rules.judge_response(
+        response.status, hub_url=response.url, location=response.headers.get("location"),
+        reason=response.body[:1000].decode("utf-8", "replace"),
+        retry_after=retry_after_seconds(response.headers.get("retry-after"), site.now()),
+    )  # fmt: skip
     match outcome:
         case rules.Accepted():
-            return ""
+            return "", 0.0
         case rules.Redirect(url):
-            return f"The hub redirects too often, at last to {url}."
-        case rules.Refused(why):
-            return why
+            return f"The hub redirects too often, at last to {url}.", 0.0
+        case rules.Refused(why, rest):
+            return why, min(rest or 0.0, rules.LONGEST_REST)
 
 
 async def _ask_cloud(site: Site, subscription: Subscription) -> str:

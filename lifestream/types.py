@@ -126,8 +126,6 @@ class Feed:
     complete: bool = False
     """The publisher says that there are no other entries than these (RFC 5005, section 2)."""
     cloud: Cloud | None = None
-    moved_to: str = ""
-    """Where the document says the feed is now: an offer, to be asked about and never simply obeyed."""
     generator: str = ""
     """The program that wrote the document, as it calls itself."""
     entries_at: str = ""
@@ -174,6 +172,8 @@ class Stored:
     exposed: bool = True
     """The public log may hold it: so its leaving must be told there."""
     deleted: bool = False
+    row: int = 0
+    """Its row, which orders entries of one moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +184,8 @@ class SourceName:
     title: str
     url: str
     visibility: Visibility = "public"
+    pictures: bool = True
+    """Its pictures are kept here, and shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +217,10 @@ class Source:
     missed_looks: int = 0
     """How many polls found such entries since the last push."""
     pushed_since: datetime | None = None
+    pictures: bool = True
+    """The pictures of its entries are kept here."""
+    places: bool = True
+    """It is shown where its entries happened."""
 
     @property
     def local(self) -> bool:

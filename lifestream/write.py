@@ -7,14 +7,17 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lifestream.clean.dates import parse_date
-from lifestream.clean.html import clean_html, summary_of, text_of
+from lifestream.clean.html import clean_with_pictures, summary_of, text_of
 from lifestream.errors import Conflict, InvalidInput
 from lifestream.protocol import addresses
 from lifestream.site import Site
-from lifestream.store import bells, entries, feeds, idempotency, sources
+from lifestream.store import bells, entries, feeds, idempotency, owner, pictures, sources, subscriptions
 from lifestream.types import KINDS, Entry, Kind, Location, Media, Source, Stored, Visibility
+
+MEDIA = 50
 
 
 class Strict(BaseModel):
@@ -27,6 +30,11 @@ class Strict(BaseModel):
         if isinstance(value, list):
             return [cls._without_nul(one) for one in value]
         return value.replace("\0", "") if isinstance(value, str) else value
+
+
+class NewToken(Strict):
+    name: str = Field(min_length=1, max_length=100)
+    scope: str = "write"
 
 
 class LocationIn(Strict):
@@ -55,7 +63,7 @@ class EntryIn(Strict):
     published: str | None = Field(None, max_length=100)
     tags: list[Annotated[str, Field(max_length=200)]] | None = Field(None, max_length=100)
     location: LocationIn | None = None
-    media: list[MediaIn] | None = Field(None, max_length=50)
+    media: list[MediaIn] | None = Field(None, max_length=MEDIA)
 
 
 class NewEntry(EntryIn):
@@ -79,6 +87,9 @@ class SourceChange(Strict):
     title: str | None = Field(None, min_length=1, max_length=200)
     kind: str | None = None
     visibility: Visibility | None = None
+    places: bool | None = None
+    pictures: bool | None = None
+    hub: str | None = Field(None, min_length=1, max_length=8192)
 
 
 # -- entries ---------------------------------------------------------------------------------
@@ -108,7 +119,9 @@ def made_from(given: EntryIn, base: Entry, now: datetime, *, edited: bool = Fals
         values["title"] = given.title or None
     if given.content_html is not None or given.content_text is not None:
         raw = given.content_html if given.content_html is not None else paragraphs(given.content_text or "")
-        values["content_html"] = clean_html(raw, given.url or "")
+        values["content_html"], shown = clean_with_pictures(raw, given.url or "")
+        if given.media is None and not base.media:
+            values["media"] = shown[:MEDIA]
         values["summary"] = summary_of(text_of(values["content_html"]))
     if "url" in fields:
         values["url"] = _http(given.url, "url") if given.url else None
@@ -140,16 +153,34 @@ def paragraphs(text: str) -> str:
 
 
 async def do_to_source(site: Site, slug: str, action: str) -> Source:
-    """Refresh, pause or resume a source."""
+    """Refresh, pause or resume a source, or ask its hub to subscribe again now. Raises NotFound, Conflict."""
     now = site.now()
-    async with site.store.begin(rings=[bells.FEEDS]) as db:
+    async with site.store.begin(rings=[bells.FEEDS, bells.SUBSCRIPTIONS]) as db:
         source = await sources.get(db, slug, audience="owner")
         if action == "pause":
             await sources.pause(db, source)
         elif action == "resume":
             await sources.resume(db, source, now)
+        elif action == "subscribe":
+            await _ask_hub_again(db, source, now)
         elif source.feed_id is not None:
             await feeds.ask(db, {source.feed_id: (1, "poll")}, now)
+        return await sources.get(db, slug, audience="owner")
+
+
+async def change_source(site: Site, slug: str, change: SourceChange) -> Source:
+    now = site.now()
+    async with site.store.begin(rings=[bells.LOG, bells.HUB, bells.FEEDS]) as db:
+        source = await sources.get(db, slug, audience="owner")
+        await sources.rename(db, source, title=change.title, kind=change.kind)
+        if change.visibility:
+            await sources.set_visibility(db, source, change.visibility, now)
+        if change.places is not None:
+            await sources.set_places(db, source, change.places, now)
+        if change.pictures is not None:
+            await pictures.switch(db, source, change.pictures)
+        if change.hub:
+            await _choose_hub(db, source, change.hub, now)
         return await sources.get(db, slug, audience="owner")
 
 
@@ -194,10 +225,39 @@ def source_json(source: Source) -> dict[str, Any]:
         "last_error": source.last_error,
         "entry_count": source.entry_count,
         "missed": source.missed,
+        "pictures": source.pictures,
+        "places": source.places,
     }
 
 
 # -- the parts of it --------------------------------------------------------------------------
+
+
+async def _ask_hub_again(db: AsyncConnection, source: Source, now: datetime) -> None:
+    ours = await subscriptions.of_feed(db, source.feed_id) if source.feed_id is not None else []
+    wanted = [one for one in ours if one.wanted]
+    if not wanted:
+        raise Conflict(f"“{source.slug}” has no hub that could be asked.")
+    for one in wanted:
+        await subscriptions.change(db, one.id, due_at=now)
+
+
+async def _choose_hub(db: AsyncConnection, source: Source, choice: str, now: datetime) -> None:
+    """Who is to push a source from now on; the next look, which is due, leaves the others. Raises InvalidInput for a
+    choice that is none, Conflict for a local source."""
+    if source.feed_id is None:
+        raise Conflict(f"“{source.slug}” is a local source: no hub pushes it.")
+    refused = {"state": "active", "last_error": ""} if source.state == "denied" else {}
+    await sources.change(db, source, hub_choice=_hub(choice), **refused)
+    await feeds.read_again(db, source.feed_id)
+    await feeds.ask(db, {source.feed_id: (1, "poll")}, now)
+
+
+def token_json(token: owner.Token) -> dict[str, Any]:
+    return {
+        "name": token.name, "scope": token.scope, "created_at": moment(token.created_at),
+        "last_used": moment(token.last_used),
+    }  # fmt: skip
 
 
 def moment(when: datetime | None) -> str | None:

@@ -17,7 +17,8 @@ ENTRY = {
 }  # fmt: skip
 SOURCE = {
     "slug", "title", "url", "feed_url", "topic", "kind", "visibility", "state", "delivery", "hub_url",
-    "lease_expires", "last_push", "last_fetch", "last_entry", "last_error", "entry_count", "missed",
+    "lease_expires", "last_push", "last_fetch", "last_entry", "last_error", "entry_count", "missed", "pictures",
+    "places",
 }  # fmt: skip
 FULL = {
     "title": "A walk", "content_html": "<p>Through <b>the</b> park<script>alert(1)</script></p>",
@@ -516,3 +517,15 @@ async def test_no_word_of_a_private_source_is_on_any_anonymous_surface(
         assert there.text.replace(canary, "x" * len(canary)) == nowhere.text
     ping = {"hub.mode": "publish", "hub.url": feed["url"]}
     assert canary not in (await client.post("/hub", data=ping)).text
+
+
+@on_sqlite
+async def test_the_pictures_in_what_is_posted_are_its_media(client: AppClient) -> None:
+    text = '<p>Look: <img src="https://photos.example/1.jpg" alt="Dunes" width="1200" height="800"></p>'
+    answer = await client.post("/api/entries", json={"content_html": text}, headers=await client.token("write"))
+    assert [(one["url"], one["width"], one["alt"]) for one in answer.json()["media"]] == [
+        ("https://photos.example/1.jpg", 1200, "Dunes")
+    ]
+    given = {"content_html": text, "media": []}
+    answer = await client.post("/api/entries", json=given, headers=await client.token("write"))
+    assert answer.json()["media"] == []

@@ -11,13 +11,14 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "lifestream"
 LAYERS = {
     "words": "types errors",
-    "rules": "protocol parse clean decide",
-    "settings": "config log places adapters",
-    "input and output": "client fetch store wire",
+    "rules": "protocol parse clean decide view",
+    "settings": "config log places adapters answers",
+    "input and output": "client dial post darkroom exchanges fetch settings store wire",
     "the site": "site",
-    "steps": "flow backfill discover index subscribe write webhooks",
-    "doors": "render access receive publish pages admin api headers",
-    "wiring": "app connections serve supervise cli demo doctor __main__",
+    "steps": "flow backfill discover handshake index inspector pictures profile subscribe write webhooks",
+    "doors": "static_files render access receive theme publish around archive pages showing trial admin admin_sources admin_hooks "
+    "admin_inspector admin_settings api headers openapi",
+    "wiring": "app connections serve supervise commands cli demo doctor __main__",
 }
 HEIGHT = {room: height for height, rooms in enumerate(LAYERS.values()) for room in rooms.split()}
 RULES = LAYERS["rules"].split()
@@ -78,6 +79,7 @@ def test_rules_do_nothing_but_think(module: Path) -> None:
 def test_there_is_one_client() -> None:
     users = {name_of(one) for one in MODULES if {name.partition(".")[0] for name in imports(one)} & HTTP}
     assert users == {"client"}
+    assert {name_of(one) for one in MODULES if "httptools" in {name.partition(".")[0] for name in imports(one)}} == {"post"}
 
 
 def test_the_exceptions_are_needed() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from lifestream.config import PREFIX, Config, system_timezone
+from lifestream.config import PREFIX, VARIABLES, Config, system_timezone
 from lifestream.errors import ConfigError
 
 SETTINGS = Path(__file__).parents[1] / "docs" / "settings.md"
@@ -228,10 +228,11 @@ def test_every_setting_is_documented_with_its_default() -> None:
         line.split("|")[1].strip(): line for line in SETTINGS.read_text("utf-8").splitlines() if line.startswith("|")
     }
     documented = {name.strip("`") for name in rows if name.startswith(f"`{PREFIX}")}
-    assert documented == {PREFIX + name.upper() for name in Config.model_fields}
-    for name, field in Config.model_fields.items():
-        if isinstance(field.default, int):
-            assert f"`{field.default}`" in rows[f"`{PREFIX}{name.upper()}`"]
+    assert documented == {PREFIX + name.upper() for name in VARIABLES}
+    for name in VARIABLES:
+        default = Config.model_fields[name].default
+        if isinstance(default, int):
+            assert f"`{default}`" in rows[f"`{PREFIX}{name.upper()}`"]
 
 
 def test_reading_settings_needs_no_database_and_no_server() -> None:

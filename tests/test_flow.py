@@ -18,6 +18,7 @@ from lifestream.client import Client
 from lifestream.protocol.addresses import Networks
 from lifestream.protocol.silence import LATE
 from lifestream.receive import timer
+from lifestream.settings import Settings
 from lifestream.site import Site
 from lifestream.store import backfills, changes, entries, feeds, inbox, sources, subscriptions
 from lifestream.store.inbox import Document
@@ -698,7 +699,7 @@ async def afar(stream: Site) -> AsyncIterator[Site]:
     config = stream.config.model_copy(update={"base_url": "https://stream.example"})
     limits: dict[str, Any] = {"user_agent": "test", "max_bytes": 10**6, "resolve": resolve}
     client, stranger = Client(allow=config.allow_networks, **limits), Client(allow=Networks(), **limits)
-    yield replace(stream, config=config, client=client, stranger_client=stranger)
+    yield replace(stream, settings=Settings(config), client=client, stranger_client=stranger)
     await client.aclose()
     await stranger.aclose()
 
@@ -732,7 +733,7 @@ def test_a_feed_within_the_owners_networks_may_name_what_is_there(stream: Site) 
     config = stream.config.model_copy(
         update={"base_url": "https://stream.example", "allow_networks": Networks.parse("192.168.0.0/16, gitea.lan")}
     )
-    site, lan, out = replace(stream, config=config), "http://192.168.1.9/hub", "https://blog.example/feed"
+    site, lan, out = replace(stream, settings=Settings(config)), "http://192.168.1.9/hub", "https://blog.example/feed"
     for named_by, url in (("http://192.168.1.2/feed", lan), ("http://gitea.lan/feed", lan), (out, out + "/hub")):
         assert site.client_for(url, named_by=named_by) is site.client
     for url in (lan, "http://gitea.lan/hub", "https://other.example/"):

@@ -19,6 +19,7 @@ _BY_OBJECT: dict[str, Kind] = {
     "note": "note", "status": "note", "article": "article", "blog-entry": "article", "photo": "photo", "image": "photo",
     "picture": "photo", "video": "video", "audio": "audio", "song": "audio", "bookmark": "bookmark", "event": "event",
     "comment": "reply", "place": "checkin", "review": "article",
+    "release": "release",
 }  # fmt: skip
 _COMMIT = re.compile(
     r"/commits?/[0-9a-f]{7,64}\b|/compare/\w+\.\.\.?\w+|/-/commit/|/commit/\?(?:.*&)?id=|[;?]a=commit(?:diff)?;|Grit::Commit/"

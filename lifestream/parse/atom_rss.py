@@ -111,7 +111,6 @@ def _feed(root: Element, found: Children, base: str, *, is_rss: bool, damaged: b
         next_page=_older(links, base),
         complete="fh:complete" in found,
         cloud=_cloud(found),
-        moved_to=absolute(first_text(found, "itunes:new-feed-url", "newLocation"), base)[:TEXT_CHARS],
         generator=first_text(found, "atom:generator", "generator")[:TEXT_CHARS],
     )
 

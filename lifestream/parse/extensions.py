@@ -123,13 +123,26 @@ def pixels(given: object) -> int | None:
 
 
 def _unique(every: Iterable[Media | None]) -> list[Media]:
+    """Each address once. What an enclosure does not say of itself, Media RSS says of the same file."""
     by_url: dict[str, Media] = {}
     for one in every:
         if one is not None:
-            by_url.setdefault(one.url, one)
+            first = by_url.get(one.url)
+            by_url[one.url] = _both(first, one) if first else one
         if len(by_url) >= MEDIA:
             break
     return list(by_url.values())
+
+
+def _both(first: Media, second: Media) -> Media:
+    return Media(
+        first.type or second.type,
+        first.url,
+        first.width or second.width,
+        first.height or second.height,
+        first.alt or second.alt,
+        first.thumbnail or second.thumbnail,
+    )
 
 
 # -- episodes ---------------------------------------------------------------------------------

@@ -13,10 +13,10 @@ from lifestream.parse.document import (
     TITLE_CHARS,
     Document,
 )
-from lifestream.parse.extensions import media_type
+from lifestream.parse.extensions import media_type, pixels, place
 from lifestream.parse.json_text import dicts, is_json, read_broken_json, read_json, text
 from lifestream.parse.names import absolute
-from lifestream.types import Author, Feed, Media, RawEntry, Text
+from lifestream.types import Author, Feed, Location, Media, RawEntry, Text
 
 
 def sniff(document: Document) -> bool:
@@ -78,6 +78,7 @@ def _entry(item: dict[str, Any], base: str) -> RawEntry:
     title, summary = text(item.get("title")).strip(), text(item.get("summary")).strip()
     given = _identifier(item.get("id"))
     page = given if given.startswith(("http://", "https://")) else ""  # "ideally the full URL" (Items, "id")
+    own = _extension(item)
     return RawEntry(
         id=given,
         link=(text(item.get("url")) or text(item.get("external_url")) or page).strip(),
@@ -88,11 +89,51 @@ def _entry(item: dict[str, Any], base: str) -> RawEntry:
         updated=text(item.get("date_modified"))[:100],
         author=_author(item, base),
         tags=_tags(item.get("tags")),
-        media=tuple(_media(item, base))[:MEDIA],
+        media=tuple(_own_media(own, base) or _media(item, base))[:MEDIA],
+        location=_location(own),
+        verb=text(own.get("verb"))[:TEXT_CHARS],
+        object_type=text(own.get("object_type"))[:TEXT_CHARS],
+        in_reply_to=text(own.get("in_reply_to"))[:TEXT_CHARS],
         language=text(item.get("language"))[:40],
         base=base,
-        data=_data(item, base),
+        data=_data(item, base) | _own_data(own),
     )
+
+
+# -- what another lifestream says besides (publish/feeds/jsonfeed.py) ---------------------------
+
+
+def _extension(item: dict[str, Any]) -> dict[str, Any]:
+    return next(dicts([item.get("_lifestream")]), {})
+
+
+def _own_media(own: dict[str, Any], base: str) -> list[Media]:
+    """With their sizes, for which JSON Feed has no words."""
+    return [
+        Media(
+            type=media_type(text(one.get("type")), "", url),
+            url=url[:TEXT_CHARS],
+            width=pixels(one.get("width")),
+            height=pixels(one.get("height")),
+            alt=text(one.get("alt"))[:TEXT_CHARS],
+            thumbnail=absolute(text(one.get("thumbnail")), base)[:TEXT_CHARS],
+        )
+        for one in dicts(own.get("media"))
+        if (url := absolute(text(one.get("url")), base))
+    ]
+
+
+def _own_data(own: dict[str, Any]) -> dict[str, Any]:
+    return next(dicts([own.get("data")]), {})
+
+
+def _location(own: dict[str, Any]) -> Location | None:
+    for at in dicts([own.get("location")]):
+        return place(at.get("lat"), at.get("lon"), text(at.get("name")))
+    return None
+
+
+# -- the parts of an item -----------------------------------------------------------------------
 
 
 def _data(item: dict[str, Any], base: str) -> dict[str, Any]:

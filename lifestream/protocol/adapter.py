@@ -1,5 +1,6 @@
-"""The words a webhook adapter is written in: what came (`Call`), what it says (`Event`, `Ping`, `Ignored`), and the
-ways of signing that senders share. docs/write-an-adapter.md shows how a file in `hooks/` uses them.
+"""The words a webhook adapter is written in: what came (`Call`), what it says (`Event`, `Played`, `Playing`, `Stopped`,
+`Ping`, `Ignored`), and the ways of signing that senders share. docs/write-an-adapter.md shows how a file in `hooks/`
+uses them.
 
 Nothing here raises, whatever a sender wrote: what is not there, or is of another kind, is empty. But `read` does.
 """
@@ -12,12 +13,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import isfinite
 from typing import Any, Literal
 from urllib.parse import parse_qsl
 
 import orjson
 
 from lifestream.errors import InvalidInput
+from lifestream.protocol.listens import Track
 from lifestream.protocol.signatures import check_hub_signature
 from lifestream.types import Author, Kind
 
@@ -77,6 +80,24 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class Played:
+    """A track that was heard, as far as scrobblers count it (`protocol.listens.counts`); it began `ago` seconds ago."""
+
+    track: Track
+    ago: int
+
+
+@dataclass(frozen=True, slots=True)
+class Playing:
+    track: Track
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    track: Track
+
+
+@dataclass(frozen=True, slots=True)
 class Ping:
     """The sender tries whether the hook works."""
 
@@ -86,7 +107,7 @@ class Ignored:
     why: str
 
 
-Said = Sequence[Event] | Ping | Ignored
+Said = Sequence[Event] | Played | Playing | Stopped | Ping | Ignored
 
 
 # -- what a sender wrote ----------------------------------------------------------------------
@@ -122,6 +143,15 @@ def text(value: Any, *path: str) -> str:
     if isinstance(found, bool) or not isinstance(found, str | int):
         return ""
     return str(found).replace("\0", "")
+
+
+def number(value: Any, *path: str) -> float:
+    """The number there, also where it is written as a string; 0 for what is none."""
+    try:
+        found = float(text(value, *path) or find(value, *path))
+    except (TypeError, ValueError, OverflowError):
+        return 0.0
+    return found if isfinite(found) else 0.0
 
 
 def items(value: Any, *path: str) -> list[dict[str, Any]]:
@@ -164,6 +194,15 @@ def standard_signature(call: Call, secrets: Sequence[str], now: datetime) -> str
     if abs(now.timestamp() - int(stamp)) > TOLERANCE:
         return "it was signed more than five minutes ago, or by a clock that is wrong"
     return ""
+
+
+def address_token(call: Call, secrets: Sequence[str]) -> str:
+    """`Authorization: Bearer …`, or `?token=…` at the address: those who cannot sign."""
+    kind, _, token = call.header("authorization").partition(" ")
+    told = token.strip() if kind.lower() == "bearer" else call.query.get("token", "")
+    if is_any(told, secrets):
+        return ""
+    return "its token is not this hook's secret" if told else UNSIGNED
 
 
 def is_any(given: str, expected: Sequence[str]) -> bool:

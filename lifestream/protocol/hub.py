@@ -229,7 +229,7 @@ def _subscription(params: Sequence[tuple[str, str]], *, subscribe: bool) -> Subs
     topic, callback = _first(params, "hub.topic"), _first(params, "hub.callback")
     if problem := _problem(topic, callback):
         return Invalid(problem)
-    verify = [value.strip().lower() for name, value in params if name == "hub.verify"]
+    verify = [word.strip().lower() for name, value in params if name == "hub.verify" for word in value.split(",")]
     token = _first(params, "hub.verify_token")[:ADDRESS_LIMIT].replace("\0", "")
     legacy = any(name in ("hub.verify", "hub.verify_token") for name, _ in params)
     sync = next((word for word in verify if word in ("sync", "async")), "") == "sync"  # in order of preference

@@ -9,6 +9,7 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from hashlib import blake2b, md5
 from hmac import compare_digest
 from typing import Literal
@@ -43,7 +44,7 @@ Pairs = Iterable[tuple[str, str]]
 InTime = Literal["yes", "too old", "too new"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Track:
     """`seconds` is how long it is, 0 where nobody says; `mbids` go into an entry's data under their names."""
 
@@ -55,7 +56,7 @@ class Track:
     tags: tuple[str, ...] = ()
     mbids: Mapping[str, str | list[str]] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The same however clients spell it: case, accents and punctuation aside."""
         return _digest(_folded(self.artist), _folded(self.title))
@@ -65,14 +66,14 @@ class Track:
         return {"artist": self.artist, "track": self.title, "album": self.album}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Listen:
     """`at` is when it began."""
 
     track: Track
     at: datetime
 
-    @property
+    @cached_property
     def identity(self) -> str:
         return _digest(self.track.key, str(int(self.at.timestamp())))
 
@@ -108,6 +109,12 @@ def unheard(listens: Iterable[Listen], known: Iterable[Heard]) -> list[Listen]:
 
 def is_history(listen: Listen, now: datetime) -> bool:
     return listen.at < now - LIVE_FOR
+
+
+def counts(played: float, lasts: float) -> bool:
+    """Whether a track of `lasts` seconds that played for `played` was listened to, as Audioscrobbler has always had it:
+    it is longer than 30 seconds, and was heard to its half or for four minutes. `lasts` is 0 where nobody knows."""
+    return (lasts > 30 or not lasts) and played >= (min(lasts / 2, 240) if lasts else 240)
 
 
 def plays_until(track: Track, now: datetime) -> datetime:

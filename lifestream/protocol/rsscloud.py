@@ -1,13 +1,17 @@
-"""rssCloud as a subscriber: whom to ask, how, what the answer means, how long it holds (RSS 2.0, <cloud>).
+"""rssCloud, as a subscriber (whom to ask, how, what the answer means) and as a cloud (RSS 2.0, <cloud>).
 
 Only the form of plain HTTP posts, not XML-RPC or SOAP. What a cloud tells is signed by nobody: it is a hint to look.
 """
 
+import json
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from html import unescape
-from urllib.parse import urlsplit
+from html import escape, unescape
+from urllib.parse import quote, urlencode, urlsplit
 
+from lifestream.protocol.hub import ADDRESS_LIMIT
 from lifestream.protocol.links import web_address
 from lifestream.types import Cloud
 
@@ -15,10 +19,13 @@ NOTIFY = "/rsscloud/notify"
 LASTS = timedelta(hours=25)
 """A registration is over after that; there is no way to end one earlier but to let it."""
 
+URLS_AT_ONCE = 50
+
 _PROTOCOLS = ("http-post", "https-post")
 _DOMAIN = re.compile(r"[^\s/?#@:\\\[\]]+")
 _CHALLENGE = re.compile(r"[\x21-\x7e]{1,512}")
 _SUCCESS = re.compile(r"\bsuccess[\"']?\s{0,9}[=:]\s{0,9}[\"']?(true|false)", re.I)
+_FEED = re.compile(r"url\d{0,4}")
 _MESSAGE = re.compile(r"\bmsg[\"']?\s{0,9}[=:]\s{0,9}(?:\"([^\"]*)\"|'([^']*)')")
 
 
@@ -57,6 +64,64 @@ def judge_answer(status: int, body: bytes) -> str:
     if success[1].lower() == "false":
         return f"The cloud refused{': ' + said if said else '.'}"
     return ""
+
+
+# -- as a cloud -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """Who is to be told, at `callback`, when one of these feeds changes. `named`: it gave its host's name itself, and
+    is asked whether it wants this; else it was taken from where the request came from, and is told once as a test.
+    """
+
+    callback: str
+    feeds: tuple[str, ...]
+    named: bool
+
+
+def parse_registration(params: Sequence[tuple[str, str]], caller: str) -> Registration | str:
+    """What a form of pleaseNotify asks for; or the sentence that says what is wrong with it."""
+    given = dict(reversed(params))
+    feeds = dict.fromkeys(value.strip() for name, value in params if _FEED.fullmatch(name) and value.strip())
+    protocol, port, domain = given.get("protocol", ""), given.get("port", "").strip(), given.get("domain", "").strip()
+    if protocol not in _PROTOCOLS:
+        return f"The protocol must be {' or '.join(_PROTOCOLS)}."
+    if not port.isascii() or not port.isdigit() or not 0 < int(port[:6]) < 65536:
+        return "The port is missing or is none."
+    if not feeds or len(feeds) > URLS_AT_ONCE:
+        return f"Name the feeds in url1, url2 and so on, {URLS_AT_ONCE} at most."
+    if domain and not _DOMAIN.fullmatch(domain):
+        return "The domain is none."
+    scheme = "https" if protocol == "https-post" or int(port) == 443 else "http"
+    host = domain or (f"[{caller}]" if ":" in caller else caller)
+    callback = web_address(f"{scheme}://{host}:{int(port)}/{given.get('path', '').strip().removeprefix('/')}")
+    if not callback or "#" in callback or len(callback) > ADDRESS_LIMIT:
+        return "The path is no path of an address."
+    return Registration(callback, tuple(feeds), bool(domain))
+
+
+def challenge_url(callback: str, feed: str, challenge: str) -> str:
+    joint = "&" if "?" in callback else "?"
+    return callback + joint + urlencode({"url": feed, "challenge": challenge}, quote_via=quote, safe="")
+
+
+def notification(feed: str) -> bytes:
+    return urlencode({"url": feed}).encode()
+
+
+def answer(element: str, success: bool, message: str, *, as_json: bool) -> tuple[bytes, str]:
+    """The answer's body and its type; a failure is told in it, not by the status."""
+    if as_json:
+        return json.dumps({"success": success, "msg": message}).encode(), "application/json"
+    said = f'<{element} success="{str(success).lower()}" msg="{escape(message)}"/>'
+    return f'<?xml version="1.0"?>\n{said}\n'.encode(), "application/xml"
+
+
+def wants_json(accept: str) -> bool:
+    """XML unless only JSON, or JSON first, is asked for."""
+    at = accept.lower().find("json")
+    return at >= 0 and not 0 <= accept.lower().find("xml") < at
 
 
 def usable_challenge(text: str) -> bool:

@@ -7,6 +7,8 @@ import hashlib
 import hmac
 from typing import Literal
 
+from lifestream.protocol.masking import both_ends
+
 Method = Literal["sha1", "sha256", "sha384", "sha512"]
 Verdict = Literal["right", "wrong", "missing"]
 
@@ -15,7 +17,7 @@ METHODS = {"sha1": hashlib.sha1, "sha256": hashlib.sha256, "sha384": hashlib.sha
 
 
 def sign(body: bytes, secret: str | bytes, method: str = "sha256") -> str:
-    return f"{method}={hmac.new(_bytes(secret), body, METHODS[method]).hexdigest()}"
+    return f"{method}={hmac.digest(_bytes(secret), body, METHODS[method]).hex()}"
 
 
 def check_hub_signature(header: str | None, body: bytes, secret: str | bytes) -> Verdict:
@@ -29,6 +31,14 @@ def check_hub_signature(header: str | None, body: bytes, secret: str | bytes) ->
         return "wrong"
     expected = hmac.new(_bytes(secret), body, METHODS[name]).hexdigest().encode()
     return "right" if hmac.compare_digest(expected, digest.strip().lower()) else "wrong"
+
+
+def compared(header: str, body: bytes, secret: str | bytes) -> str:
+    """What a wrong signature was, and what was expected, for people: both too short to be of use to anybody else."""
+    method = header.partition("=")[0].strip().lower()
+    if method not in METHODS:
+        return f"{both_ends(header)} came; it must be one of {', '.join(METHODS)}"
+    return f"{both_ends(header)} came, {both_ends(sign(body, secret, method))} was expected"
 
 
 def _bytes(text: str | bytes) -> bytes:

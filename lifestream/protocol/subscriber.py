@@ -22,6 +22,10 @@ TOKEN_BYTES = 24
 SECRET_BYTES = 32
 """Of randomness in a callback and a secret; a secret must stay under 200 bytes (WebSub 5.1)."""
 
+HOPE_ATTEMPTS = 3
+"""So often a hub is asked before another one is, if the feed names several."""
+LONGEST_REST = 86_400.0
+"""Seconds; a hub's Retry-After counts for no more."""
 LEAVE_ATTEMPTS = 5
 ASK_AGAIN_AFTER_DENIAL = timedelta(days=1)
 
@@ -82,6 +86,19 @@ def judge_response(
     said = " ".join(reason.split())[:200]
     why = f"The hub answered {status}" + (f": {said}" if said else ".")
     return Refused(why, retry_after if status in (429, 503) else None)
+
+
+def secure_first(hubs: Sequence[str]) -> list[str]:
+    """Without those that are there by https, too: a secret should go no other way (WebSub 8.2)."""
+    secure = {hub.partition(":")[2] for hub in hubs if hub.lower().startswith("https:")}
+    return [hub for hub in hubs if hub.lower().startswith("https:") or hub.partition(":")[2] not in secure]
+
+
+def standing(state: str, attempts: int) -> Literal["holds", "hopes", "fails"]:
+    """What there is to expect of a subscription in this state that the hub was asked for so often."""
+    if state == "active":
+        return "holds"
+    return "fails" if state == "denied" or attempts >= HOPE_ATTEMPTS else "hopes"
 
 
 def retry_at(attempts: int, now: datetime, jitter: float) -> datetime:

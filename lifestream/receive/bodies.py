@@ -25,7 +25,11 @@ async def read_body(request: Request, limit: int) -> bytes:
             parts.append(part)
     except ClientDisconnect:
         raise InvalidInput("The request ended before its body did.") from None
-    return b"".join(parts)
+    body = b"".join(parts)
+    if (told := request.scope.get("exchange")) is not None:  # receive/recorded.py
+        told.carried(body)
+        told.step("Received", f"{size:,} bytes")
+    return body
 
 
 def query_of(request: Request) -> str:

@@ -26,15 +26,20 @@ from lifestream.log import get_logger
 from lifestream.protocol import audioscrobbler, lastfm, listenbrainz
 from lifestream.protocol.listens import Listen, Track, moment, same_secret
 from lifestream.receive.bodies import query_of, read_body
+from lifestream.receive.recorded import exchange_of, recorded
 from lifestream.site import Site
 from lifestream.store import bells, listens, owner
 from lifestream.store.owner import Key
+from lifestream.store.together import Together
 
 log = get_logger(__name__)
 
 FORM_LIMIT = 1024 * 1024
 """Fifty listens in any script take a tenth of it."""
 MOST_FIELDS = 2000
+MOST_AT_ONCE = 1000
+"""Listens in one transaction: an import of ListenBrainz's largest size."""
+PAUSE = 0.003
 GZIP = 16 + zlib.MAX_WBITS
 MOST_GIVEN_BACK, GIVEN_BACK = 100, 25
 HERE = "Scrobblers send here what is listened to; docs/scrobbling.md says how to point one here.\n"
@@ -50,26 +55,58 @@ STATUS = {InvalidInput: 400, NotAllowed: 401, Conflict: 409, PayloadTooLarge: 41
 LASTFM_ERRORS = {429: lastfm.RATE, 503: lastfm.UNAVAILABLE, 409: lastfm.FAILED}
 
 
+class Desk:
+    """What the requests of one moment share: one look at the keys, one transaction for their listens."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._keys = Together(self._read_keys, MOST_AT_ONCE)
+        self._listens = Together(self._write_listens, MOST_AT_ONCE, weigh=len, pause=PAUSE)
+
+    async def keys(self) -> Sequence[Key]:
+        """The ones that may scrobble, as they are now."""
+        return await self._keys.ask(None)
+
+    async def record(self, heard: Sequence[Listen]) -> None:
+        """Returns when they are on disk."""
+        await self._listens.ask(heard)
+
+    async def _read_keys(self, asked: Sequence[None]) -> Sequence[Sequence[Key]]:
+        async with self._site.store.read() as db:
+            found = [key for key in await owner.keys(db) if "scrobble" in MAY[key.scope]]
+        return [found] * len(asked)
+
+    async def _write_listens(self, heard: Sequence[Sequence[Listen]]) -> Sequence[None]:
+        every = [one for some in heard for one in some]
+        async with self._site.store.begin(rings=[bells.LOG]) as db:
+            done = await listens.record(db, every, self._site.now())
+        log.info("listens", sent=len(every), new=done.new)
+        return [None] * len(heard)
+
+
 @dataclass(frozen=True, slots=True)
 class Ask:
     """A request with what every dialect needs of it."""
 
     request: Request
     site: Site
+    desk: Desk
     now: datetime
     names: tuple[str, ...]
     """Its path without what clients add of their own: the base, slashes, and any number of `/1`."""
     query: Mapping[str, str]
 
 
+@recorded("scrobble", secret_answers=True)
 async def door(request: Request) -> Response:
     site: Site = request.app.state.site
+    exchange_of(request).slug = listens.LISTENS
     if request.method == "OPTIONS":
         return Response(status_code=204, headers=CORS)
     path = [name for name in request.url.path.split("/") if name]
     names = tuple(dropwhile(lambda name: name == "1", path[path[0] == "scrobble" :]))
     query = dict(parse_qsl(query_of(request), keep_blank_values=True, errors="replace"))
-    response = await _answer(Ask(request, site, site.now(), names, query))
+    response = await _answer(Ask(request, site, request.app.state.scrobbles, site.now(), names, query))
     response.headers.update(CORS)
     return response
 
@@ -231,6 +268,8 @@ async def _audioscrobbler(ask: Ask, what: str) -> Response:
     except (LifestreamError, SQLAlchemyError) as error:
         status = _status(error) if isinstance(error, PayloadTooLarge | TooManyRequests) else 200
         said = audioscrobbler.failed(_sentence(error))
+    if not said.startswith(audioscrobbler.OK.strip()):
+        exchange_of(ask.request).says("refused", said.strip())
     return Response(said, status, media_type=TEXT)
 
 
@@ -268,11 +307,9 @@ async def _sent(ask: Ask, what: str) -> str:
 
 async def _record(ask: Ask, heard: Sequence[Listen]) -> None:
     """Returns when they are on disk."""
-    if not heard:
-        return
-    async with ask.site.store.begin(rings=[bells.LOG]) as db:
-        done = await listens.record(db, heard, ask.now)
-    log.info("listens", sent=len(heard), new=done.new)
+    if heard:
+        await ask.desk.record(heard)
+        exchange_of(ask.request).says("ok", f"{len(heard)} {'listen' if len(heard) == 1 else 'listens'}")
 
 
 async def _play(ask: Ask, track: Track) -> None:
@@ -293,11 +330,10 @@ async def _with_session(ask: Ask, session: str) -> Key | None:
 
 async def _key(ask: Ask, fits: Callable[[Key], bool]) -> Key | None:
     """The key that fits and may scrobble. Raises TooManyRequests where an address has sent too many that do not."""
-    async with ask.site.store.read() as db:
-        keys = await owner.keys(db)
-    found = [key for key in keys if "scrobble" in MAY[key.scope] and fits(key)]
-    if found:
-        return found[0]
+    for key in await ask.desk.keys():
+        if fits(key):
+            ask.site.uses.note(key.digest, ask.now)
+            return key
     address = ask.request.client.host if ask.request.client else ""
     if not _is_exempt(ask.site, address):
         tries: Tries = ask.request.app.state.wrong_keys

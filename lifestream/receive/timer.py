@@ -11,12 +11,14 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from lifestream import flow, subscribe
+from lifestream import flow, pictures, subscribe
 from lifestream.backfill import turn_page
+from lifestream.inspector import tidy
 from lifestream.log import get_logger
 from lifestream.site import Site
 from lifestream.store import backfills, bells, due, feeds, inbox, sources, subscribers, subscriptions
-from lifestream.store.tables import AnyRow, BackfillRow, FeedRow, InboxRow, SubscriptionRow
+from lifestream.store import pictures as stored_pictures
+from lifestream.store.tables import AnyRow, BackfillRow, FeedRow, InboxRow, PictureRow, SubscriptionRow
 from lifestream.types import Source
 
 log = get_logger(__name__)
@@ -28,6 +30,7 @@ AFTER_A_FAULT = 1.0
 BATCH = 100
 HUB_HAS = timedelta(seconds=10)
 """So long a new source stays `pending` for its hub's sake."""
+TIDY_EVERY = 600
 ENDED_KEPT = timedelta(days=1)
 """So long what a hub pushes after we left is answered 410."""
 
@@ -131,7 +134,14 @@ def workers(site: Site) -> list[Worker[Any]]:
     async def due_backfills(db: AsyncConnection, limit: int) -> Sequence[backfills.Backfill]:
         return await backfills.claim(db, site.now(), limit)
 
+    async def due_pictures(db: AsyncConnection, limit: int) -> Sequence[stored_pictures.Due]:
+        return await stored_pictures.claim(db, site.now(), limit)
+
     looks = Worker(site, bells.FEEDS, FeedRow, due_feeds, lambda due: flow.look(site, *due), concurrency=8)
+    photographs = Worker(
+        site, bells.PICTURES, PictureRow, due_pictures, lambda one: pictures.work(site, one),
+        concurrency=pictures.AT_ONCE,
+    )  # fmt: skip
     site.inbox.looks = looks  # what is asked for is claimed in the transaction that puts it down
     return [
         looks,
@@ -142,6 +152,7 @@ def workers(site: Site) -> list[Worker[Any]]:
             lambda one: subscribe.work(site, one), concurrency=4,
         ),
         Worker(site, bells.BACKFILLS, BackfillRow, due_backfills, lambda one: turn_page(site, one), concurrency=2),
+        *([photographs] if site.pictures.kept else []),
     ]  # fmt: skip
 
 
@@ -170,7 +181,9 @@ async def _again_later(site: Site, row: AnyRow) -> None:
 
 
 async def keep_house(site: Site) -> None:
-    """Each second: sources whose hub took too long to verify; each minute: leases and subscriptions that are over."""
+    """Each second: sources whose hub took too long to verify; each minute: leases and subscriptions that are over;
+    each ten minutes: the protocol log.
+    """
     ticks = 0
     while True:
         try:
@@ -184,6 +197,8 @@ async def keep_house(site: Site) -> None:
                     await subscribers.drop_expired(db, site.now())
                     for feed_id in await subscriptions.drop_ended(db, site.now() - ENDED_KEPT):
                         await feeds.drop_if_unused(db, feed_id)
+            if ticks % TIDY_EVERY == TIDY_EVERY - 1:
+                await tidy(site)
         except Exception as error:
             log.error("housekeeping", status="failed", error=_short(error))
         ticks += 1

@@ -9,21 +9,25 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from lifestream import webhooks
 from lifestream.protocol.adapter import Call
 from lifestream.receive.bodies import query_of, read_body
-from lifestream.site import Site
+from lifestream.receive.recorded import exchange_of, recorded
+from lifestream.webhooks import Deliveries
 
 LIMIT = 5 * 1024 * 1024
 HERE = "A webhook's address: a forge sends here what happens, by POST. docs/hooks.md says how to point one here.\n"
 
 
+@recorded("webhook")
 async def receive(request: Request) -> Response:
-    site: Site = request.app.state.site
+    deliveries: Deliveries = request.app.state.deliveries
     body = await read_body(request, LIMIT)
     query = dict(parse_qsl(query_of(request), keep_blank_values=True, errors="replace"))
     call = Call(dict(request.headers), body, query)
-    answer = await webhooks.take(site, request.path_params["slug"], call)
+    told = exchange_of(request)
+    told.slug = request.path_params["slug"]
+    answer = await deliveries.take(told.slug, call)
+    told.says("ok" if answer.status < 400 else "refused", answer.sentence)
     return _says(answer.sentence + "\n", answer.status)
 
 

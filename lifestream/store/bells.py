@@ -11,8 +11,11 @@ FEEDS = "feeds"
 INBOX = "inbox"
 SUBSCRIPTIONS = "subscriptions"
 HUB = "hub"
+DELIVERIES = "deliveries"
 BACKFILLS = "backfills"
-NAMES = (LOG, FEEDS, INBOX, SUBSCRIPTIONS, HUB, BACKFILLS)
+PICTURES = "pictures"
+SETTINGS = "settings"
+NAMES = (LOG, FEEDS, INBOX, SUBSCRIPTIONS, HUB, DELIVERIES, BACKFILLS, PICTURES, SETTINGS)
 
 
 class Bell:

@@ -42,14 +42,15 @@ async def head(db: AsyncConnection) -> int:
 
 
 async def after(
-    db: AsyncConnection, position: int, *, audience: Audience, limit: int, upto: int | None = None
+    db: AsyncConnection, position: int, *, audience: Audience, limit: int, upto: int | None = None, whole: bool = False
 ) -> Sequence[Stored]:
     """The changes with `position` < seq ≤ `upto`, oldest first: what `audience` may see, and what it may hold.
 
-    Whether each is told as an entry or as a delete is for `gate.told` to say.
+    Whether each is told as an entry or as a delete is for `gate.told` to say. `whole`: also with places that their
+    sources hide.
     """
     places = {"position": position, "upto": LARGEST if upto is None else upto, "most": limit}
-    return [to_stored(row) for row in await db.execute(_AFTER[audience], places)]
+    return [to_stored(row, whole=whole) for row in await db.execute(_AFTER[audience], places)]
 
 
 async def newest(db: AsyncConnection, limit: int) -> Sequence[Stored]:

@@ -19,11 +19,14 @@ from lifestream.store.tables import (
     HubDeliveryRow,
     HubRequestRow,
     InboxRow,
+    PictureRow,
     SubscriptionRow,
 )
 
-DueTable = type[FeedRow | SubscriptionRow | InboxRow | HubRequestRow | HubDeliveryRow | BackfillRow]
-EVERY: tuple[DueTable, ...] = (FeedRow, SubscriptionRow, InboxRow, HubRequestRow, HubDeliveryRow, BackfillRow)
+DueTable = type[FeedRow | SubscriptionRow | InboxRow | HubRequestRow | HubDeliveryRow | BackfillRow | PictureRow]
+EVERY: tuple[DueTable, ...] = (
+    FeedRow, SubscriptionRow, InboxRow, HubRequestRow, HubDeliveryRow, BackfillRow, PictureRow,
+)  # fmt: skip
 
 
 async def claim(
@@ -38,6 +41,21 @@ async def next_due(db: AsyncConnection, table: DueTable) -> datetime | None:
     """When the next row is free to be claimed; None when nothing is due at all."""
     soonest: datetime | None = (await db.execute(_soonest(table))).scalar_one()
     return soonest
+
+
+async def next_after(db: AsyncConnection, table: DueTable, now: datetime) -> datetime | None:
+    """When a row that is not free at `now` will be."""
+    soonest: datetime | None = (await db.execute(_later(table), {"now": now})).scalar_one()
+    return soonest
+
+
+async def waiting(db: AsyncConnection, now: datetime) -> dict[str, int]:
+    """How many rows of each table are due, claimed or not."""
+    found = {}
+    for table in EVERY:
+        count = select(func.count()).select_from(table).where(table.due_at <= now)
+        found[table.__tablename__] = (await db.execute(count)).scalar_one()
+    return found
 
 
 async def release_all(db: AsyncConnection) -> None:
@@ -66,5 +84,13 @@ def _claiming(table: DueTable) -> Any:
 
 @cache
 def _soonest(table: DueTable) -> Any:
-    free_at = case((table.claimed_until > table.due_at, table.claimed_until), else_=table.due_at)
-    return select(func.min(free_at)).where(table.due_at.is_not(None))
+    return select(func.min(_free_at(table))).where(table.due_at.is_not(None))
+
+
+@cache
+def _later(table: DueTable) -> Any:
+    return select(func.min(_free_at(table))).where(_free_at(table) > bindparam("now", type_=table.due_at.type))
+
+
+def _free_at(table: DueTable) -> Any:
+    return case((table.claimed_until > table.due_at, table.claimed_until), else_=table.due_at)

@@ -5,16 +5,17 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Table, and_, bindparam, insert, literal, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Integer, Table, and_, bindparam, insert, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lifestream.clean.dates import ordered_at
 from lifestream.clean.entries import Identified
 from lifestream.decide import Decision, Delete, Insert, Known, Skip, Update
 from lifestream.errors import Gone, InvalidInput, NotFound
-from lifestream.store import changes, gate
+from lifestream.store import changes, gate, search
 from lifestream.store.filters import condition
 from lifestream.store.rows import STORED, columns, to_stored
 from lifestream.store.tables import EPOCH, MICROSECOND, AnySelect, EntryRow, Id, Instant, SourceRow
@@ -22,7 +23,10 @@ from lifestream.types import Audience, Entry, Filter, Source, Stored, Via
 
 MOST_KEYS = 400
 """How many values go into one IN (...): SQLite takes 32,766 in all, and plans are made per length."""
+MOST_CHANGES = 500
+"""How far back is looked for what left a filtered stream: nobody edits more in the time that tombstones last."""
 DELETED = "This entry was deleted."
+BAD_CURSOR = "The cursor `before` is not one that this site gave out."
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,12 @@ class Recorded:
     @property
     def any(self) -> bool:
         return bool(self.new or self.changed or self.deleted)
+
+    @property
+    def words(self) -> str:
+        """For people: what came of it."""
+        counted = {"new": self.new, "changed": self.changed, "deleted": self.deleted}
+        return ", ".join(f"{count} {what}" for what, count in counted.items() if count) or "nothing new"
 
 
 async def known(
@@ -150,9 +160,13 @@ async def remove(db: AsyncConnection, stored: Stored, *, now: datetime) -> None:
         raise Gone(DELETED)
 
 
-async def renumber_source(db: AsyncConnection, source_id: int, *, now: datetime, values: dict[str, Any]) -> int:
-    """Gives each living entry of a source a new number, with `values`; returns how many there were."""
+async def renumber_source(
+    db: AsyncConnection, source_id: int, *, now: datetime, values: dict[str, Any], only_placed: bool = False
+) -> int:
+    """Gives each living entry of a source, or those with a place, a new number, with `values`; returns how many."""
     living = select(EntryRow.id).where(EntryRow.source_id == source_id, EntryRow.deleted_by == "")
+    if only_placed:
+        living = living.where(EntryRow.lat.is_not(None))
     ids = list((await db.execute(living.order_by(EntryRow.seq))).scalars())
     if not ids:
         return 0
@@ -168,50 +182,108 @@ def gone_with_source() -> dict[str, Any]:
     return _scrubbed("owner") | {"quiet": False}
 
 
-async def one(db: AsyncConnection, public_id: str, *, audience: Audience) -> Stored:
-    """The entry. Raises NotFound, also for what `audience` may not see; Gone for a deleted one."""
+async def one(db: AsyncConnection, public_id: str, *, audience: Audience, whole: bool = False) -> Stored:
+    """The entry. Raises NotFound, also for what `audience` may not see; Gone for a deleted one.
+
+    `whole`: also with a place that its source hides, so that what is written back is not without it.
+    """
     query = _joined(select(*STORED)).where(EntryRow.public_id == public_id.replace("\0", ""), gate.readable(audience))
     row = (await db.execute(query)).one_or_none()
     if row is None or (row.deleted_by and audience == "public" and not row.exposed):
         raise NotFound("There is no entry with this address.")
     if row.deleted_by:
         raise Gone(DELETED)
-    return to_stored(row)
+    return to_stored(row, whole=whole)
 
 
 async def page(
-    db: AsyncConnection, *, audience: Audience, wanted: Filter, before: str = "", limit: int
+    db: AsyncConnection,
+    *,
+    audience: Audience,
+    wanted: Filter,
+    before: str = "",
+    since: datetime | None = None,
+    limit: int,
 ) -> tuple[list[Stored], str | None]:
-    """Living entries, newest first, that come after the cursor `before`; and the cursor for more, or None."""
+    """Living entries, newest first, that come after the cursor `before`, none older than `since`; and the cursor for
+    more, or None."""
+    if "\0" in wanted.source:  # in no slug, and PostgreSQL cannot be asked
+        return [], None
+    query = _page_of(audience, bool(wanted.kind), bool(wanted.source), bool(before), since is not None)
+    if wanted.searches:
+        query = query.where(condition(wanted, common=await search.is_common(db, wanted.q)))
+    moment, row = place(before) if before else (None, None)
+    values = {"kind": wanted.kind, "slug": wanted.source, "moment": moment, "row": row, "since": since}
+    rows = (await db.execute(query, values | {"most": limit + 1})).all()
+    found = [to_stored(row) for row in rows[:limit]]
+    return found, cursor(found[-1]) if len(rows) > limit else None
+
+
+@lru_cache(maxsize=64)
+def _page_of(audience: Audience, kind: bool, source: bool, before: bool, since: bool) -> AnySelect:
+    """Made once for each form of question: making it costs more than SQLite takes to answer."""
     query = (
         _joined(select(*STORED))
-        .where(EntryRow.deleted_by == "", gate.readable(audience), condition(wanted))
+        .where(EntryRow.deleted_by == "", gate.readable(audience))
         .order_by(EntryRow.ordered_at.desc(), EntryRow.id.desc())
-        .limit(limit + 1)
+        .limit(bindparam("most", type_=Integer))
     )
+    if kind:
+        query = query.where(EntryRow.kind == bindparam("kind"))
+    if source:
+        query = query.where(SourceRow.slug == bindparam("slug"))
     if before:
-        query = query.where(_older_than(before))
-    rows = (await db.execute(query)).all()
-    found = [to_stored(row) for row in rows[:limit]]
-    return found, _cursor(rows[limit - 1]) if len(rows) > limit else None
+        # Typed by hand: inside a tuple SQLAlchemy would bind the moment as its own DateTime, not as our Instant.
+        moment = bindparam("moment", type_=Instant)
+        query = query.where(
+            EntryRow.ordered_at <= moment,
+            tuple_(EntryRow.ordered_at, EntryRow.id) < tuple_(moment, bindparam("row", type_=Id)),
+        )
+    if since:
+        query = query.where(EntryRow.ordered_at >= bindparam("since", type_=Instant))
+    return query
+
+
+def cursor(stored: Stored) -> str:
+    """The cursor for what comes after an entry."""
+    moment = (stored.ordered_at - EPOCH) // MICROSECOND
+    return base64.urlsafe_b64encode(f"{moment}.{stored.row}".encode()).decode().rstrip("=")
+
+
+def place(cursor: str) -> tuple[datetime, int]:
+    """The place of the entry that a cursor is of, as (ordered_at, row). Raises InvalidInput."""
+    try:
+        text = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)).decode("ascii")
+        moment, row = (int(part) for part in text.split("."))
+        ordered = EPOCH + moment * MICROSECOND
+    except (ValueError, OverflowError):
+        raise InvalidInput(BAD_CURSOR) from None
+    if abs(row) >= 2**63:
+        raise InvalidInput(BAD_CURSOR)
+    return ordered, row
 
 
 async def tombstones(
     db: AsyncConnection, *, wanted: Filter, since: datetime, limit: int
 ) -> Sequence[tuple[str, datetime]]:
-    """Entries that the public stream held and that went since then: (id, when), newest first."""
-    oldest = (since - EPOCH) // MICROSECOND
+    """Entries that a public stream may hold and that left it since then: (id, when), newest first.
+
+    They were deleted, or their source was hidden; from a filtered stream also what was edited since and does not pass.
+    """
+    only_source = wanted == Filter(source=wanted.source)
+    left = or_(EntryRow.deleted_by != "", SourceRow.visibility != "public")
     query = (
-        select(EntryRow.public_id, EntryRow.seq)
-        .join(SourceRow, SourceRow.id == EntryRow.source_id)
-        .where(EntryRow.exposed, EntryRow.seq >= oldest)
-        .where(or_(EntryRow.deleted_by != "", SourceRow.visibility != "public"))
+        _joined(select(*STORED))
+        .where(EntryRow.exposed, EntryRow.seq >= (since - EPOCH) // MICROSECOND)
+        .where(left if only_source else or_(left, EntryRow.seq != EntryRow.first_seq))
         .order_by(EntryRow.seq.desc())
-        .limit(limit)
+        .limit(limit if only_source else MOST_CHANGES)
     )
     if wanted.source:
         query = query.where(SourceRow.slug == wanted.source)
-    return [(row.public_id, EPOCH + row.seq * MICROSECOND) for row in await db.execute(query)]
+    changed = [to_stored(row) for row in await db.execute(query)]
+    gone = [one for one in changed if gate.told(one, "public", wanted) == "delete"]
+    return [(one.id, EPOCH + one.seq * MICROSECOND) for one in gone[:limit]]
 
 
 def _joined(query: AnySelect) -> AnySelect:
@@ -297,22 +369,3 @@ _PUBLIC = select(SourceRow.visibility == "public").where(
 
 def _known(row: Any) -> Known:
     return Known(**row._mapping)
-
-
-def _cursor(row: Any) -> str:
-    moment = (row.ordered_at - EPOCH) // MICROSECOND
-    return base64.urlsafe_b64encode(f"{moment}.{row.row_id}".encode()).decode().rstrip("=")
-
-
-def _older_than(cursor: str) -> ColumnElement[bool]:
-    try:
-        text = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)).decode("ascii")
-        moment, row_id = (int(part) for part in text.split("."))
-        ordered = EPOCH + moment * MICROSECOND
-    except (ValueError, OverflowError):
-        raise InvalidInput("The cursor `before` is not one that this site gave out.") from None
-    if abs(row_id) >= 2**63:
-        raise InvalidInput("The cursor `before` is not one that this site gave out.")
-    # Typed by hand: inside a tuple SQLAlchemy would bind the moment as its own DateTime, not as our Instant.
-    older = tuple_(EntryRow.ordered_at, EntryRow.id) < tuple_(literal(ordered, Instant), literal(row_id, Id))
-    return and_(EntryRow.ordered_at <= ordered, older)

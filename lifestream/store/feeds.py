@@ -12,10 +12,23 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from lifestream.protocol.hub import address_key
 from lifestream.protocol.pacing import SPACING, Pace, host_of
 from lifestream.store import due
-from lifestream.store.tables import AnyRow, FeedRow, HostRow, HubSubscriberRow, InboxRow, SourceRow, SubscriptionRow
+from lifestream.store.tables import (
+    AnyRow,
+    FeedNameRow,
+    FeedRow,
+    HostRow,
+    HubSubscriberRow,
+    InboxRow,
+    SourceRow,
+    SubscriptionRow,
+)
 
 LOOK_HOLD = timedelta(seconds=90)
 """Longer than the client's deadline and the parser's together."""
+
+
+READ_AGAIN = {"etag": "", "last_modified": "", "body_digest": ""}
+"""What is remembered of a document in which something is left to do: the next look takes it for new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +69,10 @@ async def forget(db: AsyncConnection, feed_id: int) -> None:
         "fetched_at": None, "failures": 0, "interval": 0,
     }  # fmt: skip
     await db.execute(update(FeedRow).where(FeedRow.id == feed_id).values(values))
+
+
+async def read_again(db: AsyncConnection, feed_id: int) -> None:
+    await db.execute(update(FeedRow).where(FeedRow.id == feed_id).values(READ_AGAIN))
 
 
 async def ask(db: AsyncConnection, asked: Mapping[int, tuple[int, str]], now: datetime) -> None:
@@ -112,9 +129,26 @@ async def finish(
 async def matching(db: AsyncConnection, urls: Iterable[str]) -> Sequence[AnyRow]:
     """Feeds with any of these addresses: as added, as fetched or as the feed names itself; with who may know of them.
 
-    Rows of (id, url_key, self_key, added_key, visibility); visibility is None for a feed without a source.
+    Rows of (id, url_key, self_key, former_key, added_key, visibility); visibility is None for a feed without a source.
     """
     return (await db.execute(_MATCHING, {"keys": list({address_key(url) for url in urls})})).all()
+
+
+async def keys(db: AsyncConnection, feed_id: int) -> list[str]:
+    """All that subscribers at our hub may know the feed by."""
+    itself = select(FeedRow.url_key, FeedRow.self_key).where(FeedRow.id == feed_id)
+    former = select(FeedNameRow.key).where(FeedNameRow.feed_id == feed_id)
+    return [key for query in (itself, former) for row in await db.execute(query) for key in row if key]
+
+
+async def moves(db: AsyncConnection, feed_id: int, key: str) -> None:
+    """Keeps the address that the feed has until now, which becomes `key`."""
+    dialect = postgresql if db.dialect.name == "postgresql" else sqlite
+    old = select(FeedRow.url_key, FeedRow.id).where(FeedRow.id == feed_id)
+    keeping = dialect.insert(FeedNameRow).from_select(["key", "feed_id"], old)
+    keeping = keeping.on_conflict_do_update(index_elements=["key"], set_={"feed_id": keeping.excluded.feed_id})
+    await db.execute(delete(FeedNameRow).where(FeedNameRow.key == key))
+    await db.execute(keeping)
 
 
 async def others(db: AsyncConnection, feed_id: int, keys: Iterable[str]) -> dict[str, str]:
@@ -129,13 +163,11 @@ async def others(db: AsyncConnection, feed_id: int, keys: Iterable[str]) -> dict
 
 async def drop_if_unused(db: AsyncConnection, feed_id: int) -> None:
     """Removes a feed that has no source, no subscription of ours, no subscriber and nothing in the inbox."""
-    mine = select(FeedRow.url_key, FeedRow.self_key).where(FeedRow.id == feed_id)
-    keys = [key for row in await db.execute(mine) for key in row if key]
     used = (
         select(SourceRow.feed_id).where(SourceRow.feed_id == feed_id).exists(),
         select(SubscriptionRow.id).where(SubscriptionRow.feed_id == feed_id).exists(),
         select(InboxRow.id).where(InboxRow.feed_id == feed_id).exists(),
-        select(HubSubscriberRow.id).where(HubSubscriberRow.topic_key.in_(keys)).exists(),
+        select(HubSubscriberRow.id).where(HubSubscriberRow.topic_key.in_(await keys(db, feed_id))).exists(),
     )
     await db.execute(delete(FeedRow).where(FeedRow.id == feed_id, ~or_(*used)))
 
@@ -178,9 +210,24 @@ _CHANGE = update(_table).where(_table.c.id == bindparam("feed"))
 _ASK = _CHANGE.values(asked=_table.c.asked + bindparam("count", type_=BigInteger))
 _KEYS: BindParameter[list[str]] = bindparam("keys", expanding=True)
 _MATCHING = (
-    select(FeedRow.id, FeedRow.url_key, FeedRow.self_key, SourceRow.added_key, SourceRow.visibility)
+    select(
+        FeedRow.id,
+        FeedRow.url_key,
+        FeedRow.self_key,
+        FeedNameRow.key.label("former_key"),
+        SourceRow.added_key,
+        SourceRow.visibility,
+    )
     .outerjoin(SourceRow, SourceRow.feed_id == FeedRow.id)
-    .where(or_(FeedRow.url_key.in_(_KEYS), FeedRow.self_key.in_(_KEYS), SourceRow.added_key.in_(_KEYS)))
+    .outerjoin(FeedNameRow, (FeedNameRow.feed_id == FeedRow.id) & FeedNameRow.key.in_(_KEYS))
+    .where(
+        or_(
+            FeedRow.url_key.in_(_KEYS),
+            FeedRow.self_key.in_(_KEYS),
+            SourceRow.added_key.in_(_KEYS),
+            FeedNameRow.key.is_not(None),
+        )
+    )
 )
 
 

@@ -27,8 +27,8 @@ def _lower(element: unicode_lower, compiler: Any, **options: Any) -> str:
     return f"{name}({compiler.process(element.clauses, **options)})"
 
 
-def condition(wanted: Filter) -> ColumnElement[bool]:
-    """Of entries joined to their source."""
+def condition(wanted: Filter, *, common: bool = False) -> ColumnElement[bool]:
+    """Of entries joined to their source; `common` is what many entries have the words of."""
     if "\0" in wanted.tag + wanted.source + wanted.q:  # in nothing that is stored, and PostgreSQL cannot be asked
         return false()
     parts: list[ColumnElement[bool]] = []
@@ -44,7 +44,7 @@ def condition(wanted: Filter) -> ColumnElement[bool]:
     if wanted.near:
         parts.append(_within(wanted.near))
     if wanted.q:
-        parts.append(search.condition(wanted.q))
+        parts.append(search.condition(wanted.q, common=common))
     return and_(true(), *parts)
 
 
@@ -69,7 +69,9 @@ def _lowered(text: ColumnElement[Any], word: str) -> ColumnElement[str]:
 def _within(near: Near) -> ColumnElement[bool]:
     east, north = _kilometres(EntryRow.lat, EntryRow.lon, near)
     reach = near.km / KM_PER_DEGREE
-    return and_(EntryRow.lat.between(near.lat - reach, near.lat + reach), east * east + north * north <= near.km**2)
+    around = EntryRow.lat.between(near.lat - reach, near.lat + reach)
+    is_placed = EntryRow.lat.is_not(None)  # in the words of the index of places
+    return and_(SourceRow.places, is_placed, around, east * east + north * north <= near.km**2)
 
 
 def _close(lat: float, lon: float, near: Near) -> bool:

@@ -2,10 +2,10 @@
 
 import secrets as random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import Integer, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Integer, and_, bindparam, delete, insert, select, sql, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -104,31 +104,28 @@ async def said_lately(db: AsyncConnection, hook: Hook, verdict: str, now: dateti
     return (await db.execute(_SAID_LATELY, asked)).first() is not None
 
 
-async def note(db: AsyncConnection, hook: Hook, delivery: Delivery) -> None:
-    """Writes down what became of a delivery, and forgets the oldest."""
-    values = {"hook_id": hook.id, "received_at": delivery.received_at, "status": delivery.status}
-    values |= {"outcome": delivery.outcome, "verdict": delivery.verdict}
-    await db.execute(insert(HookDeliveryRow).values(values))
-    refused = HookDeliveryRow.outcome == "refused"
-    for which, most in ((refused, REFUSED_KEPT), (~refused, KEPT - REFUSED_KEPT)):
-        mine = select(HookDeliveryRow.id).where(HookDeliveryRow.hook_id == hook.id, which)
-        oldest = mine.order_by(HookDeliveryRow.id.desc()).limit(1).offset(most).scalar_subquery()
-        await db.execute(
-            delete(HookDeliveryRow).where(HookDeliveryRow.hook_id == hook.id, which, HookDeliveryRow.id <= oldest)
-        )
+async def note(db: AsyncConnection, hook: Hook, came: Sequence[Delivery]) -> None:
+    """Writes down what became of deliveries, and forgets the oldest."""
+    await db.execute(_NOTE, [{"hook_id": hook.id} | asdict(one) for one in came])
+    for forget, most in ((_FORGET_REFUSED, REFUSED_KEPT), (_FORGET, KEPT - REFUSED_KEPT)):
+        await db.execute(forget, {"hook": hook.id, "most": most})
 
 
 async def first_time(db: AsyncConnection, hook: Hook, marks: Sequence[str], now: datetime, same_for: timedelta) -> bool:
     """Whether none of these marks was seen; they are from now on. In a transaction: it is taken back with it."""
     await changes.in_turn(db)  # so that of two that come at once the second waits for the first
-    which = HookSeenRow.hook_id == hook.id
-    await db.execute(delete(HookSeenRow).where(which, HookSeenRow.seen_at <= now - same_for))
-    seen = select(func.count()).where(which, HookSeenRow.mark.in_(marks))
-    if (await db.execute(seen)).scalar_one():
+    asked = {"hook": hook.id, "marks": list(marks)}
+    await db.execute(_FORGET_THESE, asked | {"until": now - same_for})
+    if (await db.execute(_SEEN, asked)).first():
         return False
-    for mark in marks:
-        await db.execute(insert(HookSeenRow).values(hook_id=hook.id, mark=mark, seen_at=now))
+    if marks:
+        await db.execute(_SEE, [{"hook_id": hook.id, "mark": mark, "seen_at": now} for mark in marks])
     return True
+
+
+async def forget_seen(db: AsyncConnection, hook: Hook, until: datetime) -> None:
+    """Marks that nothing is known again by any more."""
+    await db.execute(_FORGET_SEEN, {"hook": hook.id, "until": until})
 
 
 # -- what events become -----------------------------------------------------------------------
@@ -140,7 +137,7 @@ async def record(
     """Posts events into the local source `slug`, which is made if it is missing. Raises Conflict where it is none of
     ours, or the public sees it and must not."""
     await changes.in_turn(db)
-    source = await _ensure_source(db, slug, visibility, now)
+    source = await ensure_source(db, slug, visibility, now)
     done = entries.Recorded()
     for event in events:
         done += await _record(db, source, event, now)
@@ -206,7 +203,7 @@ async def _last_push(db: AsyncConnection, source: Source, event: Event, now: dat
     return known, to_stored(row)
 
 
-async def _ensure_source(db: AsyncConnection, slug: str, visibility: Visibility, now: datetime) -> Source:
+async def ensure_source(db: AsyncConnection, slug: str, visibility: Visibility, now: datetime) -> Source:
     try:
         source = await sources.get(db, slug, audience="owner")
     except NotFound:
@@ -238,6 +235,26 @@ _SAID_LATELY = select(HookDeliveryRow.id).where(
     HookDeliveryRow.verdict == bindparam("verdict"),
     HookDeliveryRow.received_at > bindparam("since", type_=Instant),
 )
+_NOTE = insert(HookDeliveryRow)
+_refused = HookDeliveryRow.outcome == "refused"
+
+
+def _forgetting(which: ColumnElement[bool]) -> sql.Delete:
+    """All but the newest of a hook."""
+    mine = select(HookDeliveryRow.id).where(HookDeliveryRow.hook_id == bindparam("hook"), which)
+    newest = mine.order_by(HookDeliveryRow.id.desc()).limit(1).offset(bindparam("most", type_=Integer))
+    older = HookDeliveryRow.id <= newest.scalar_subquery()
+    return delete(HookDeliveryRow).where(HookDeliveryRow.hook_id == bindparam("hook"), which, older)
+
+
+_FORGET, _FORGET_REFUSED = _forgetting(~_refused), _forgetting(_refused)
+_SEE = insert(HookSeenRow)
+_these = and_(HookSeenRow.hook_id == bindparam("hook"), HookSeenRow.mark.in_(bindparam("marks", expanding=True)))
+_old = HookSeenRow.seen_at <= bindparam("until", type_=Instant)
+_SEEN = select(HookSeenRow.mark).where(_these)
+_FORGET_THESE = delete(HookSeenRow).where(_these, _old)
+# By the time, of which few are old: SQLite would rather go through all marks of the hook.
+_FORGET_SEEN = delete(HookSeenRow).where(_old, HookSeenRow.hook_id + 0 == bindparam("hook"))
 _LAST_PUSH = (
     select(*STORED, EntryRow.identity, EntryRow.digest, EntryRow.link_key, EntryRow.title_key, EntryRow.churn)
     .join(SourceRow, SourceRow.id == EntryRow.source_id)

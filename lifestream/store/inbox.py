@@ -1,10 +1,8 @@
 """The durable inbox: what arrives is on disk before it is acknowledged.
 
-`Inbox.put` returns once the notification is committed. Notifications that arrive while one commit is on its
-way share the next one (group commit), so that fsync for each is not what each has to wait for.
+`Inbox.put` returns once the notification is committed; many share a commit (store/together.py).
 """
 
-import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from lifestream.store import bells, due, feeds
 from lifestream.store.database import Store
 from lifestream.store.tables import AnyRow, InboxRow
+from lifestream.store.together import Together
 from lifestream.types import Source
 
 HOLD = timedelta(seconds=60)
@@ -61,32 +60,13 @@ class Inbox:
     def __init__(self, store: Store) -> None:
         self.looks: Looks | None = None
         self._store = store
-        self._waiting: list[tuple[Notification, asyncio.Future[None]]] = []
-        self._writer: asyncio.Task[None] | None = None
+        self._together = Together(self._commit, MOST_IN_ONE_COMMIT)
 
     async def put(self, notification: Notification) -> None:
         """Returns when it is on disk; raises what the database raised when it is not."""
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((notification, done))
-        if self._writer is None or self._writer.done():
-            self._writer = asyncio.create_task(self._write_waiting())
-        await done
+        await self._together.ask(notification)
 
-    async def _write_waiting(self) -> None:
-        while self._waiting:
-            batch, self._waiting = self._waiting[:MOST_IN_ONE_COMMIT], self._waiting[MOST_IN_ONE_COMMIT:]
-            try:
-                await self._commit([notification for notification, _ in batch])
-            except Exception as error:
-                for _, done in batch:
-                    if not done.done():
-                        done.set_exception(error)
-            else:
-                for _, done in batch:
-                    if not done.done():
-                        done.set_result(None)
-
-    async def _commit(self, notifications: Sequence[Notification]) -> None:
+    async def _commit(self, notifications: Sequence[Notification]) -> Sequence[None]:
         now = datetime.now(UTC)
         documents = [one for one in notifications if isinstance(one, Document)]
         looks = [one for one in notifications if isinstance(one, LookAt)]
@@ -103,6 +83,7 @@ class Inbox:
             self.looks.start(claimed)
         if counts.keys() - {feed.id for feed, _ in claimed}:  # the others must wait their turn
             self._store.bells.ring(bells.FEEDS)
+        return [None] * len(notifications)
 
 
 async def claim(db: AsyncConnection, now: datetime, limit: int) -> Sequence[AnyRow]:

@@ -36,7 +36,7 @@ async def record(db: AsyncConnection, listens: Sequence[Listen], now: datetime) 
         done += await entries.record(db, source, inserts, cleaned, now=now, via="post", quiet=quiet)
     if done.any:
         await sources.counted(db, source, done, now)
-    await _over(db, {one.track.key for one in listens})
+    await over(db, {one.track.key for one in listens})
     return done
 
 
@@ -87,8 +87,8 @@ async def _playing(db: AsyncConnection) -> dict[str, Any] | None:
     return orjson.loads(fact) if fact else None
 
 
-async def _over(db: AsyncConnection, keys: set[str]) -> None:
-    """A track that was scrobbled is not playing any more."""
+async def over(db: AsyncConnection, keys: set[str]) -> None:
+    """A track that was stopped or scrobbled is not playing any more."""
     fact = await _playing(db)
     if fact and fact["key"] in keys:
         await owner.drop_fact(db, PLAYING)

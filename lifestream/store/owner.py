@@ -1,5 +1,6 @@
 """The owner's keys: password, sessions, API tokens; and single facts that have to outlive a restart."""
 
+import asyncio
 import hashlib
 import hmac
 import secrets
@@ -9,18 +10,25 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import bindparam, delete, insert, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lifestream.errors import Conflict, InvalidInput, NotFound
+from lifestream.log import get_logger
+from lifestream.store.database import Store
 from lifestream.store.tables import FactRow, SessionRow, TokenRow
+
+log = get_logger(__name__)
 
 SCOPES = ("read", "scrobble", "write", "owner")
 SESSION_LASTS = timedelta(days=60)
+USED_AGAIN = timedelta(minutes=1)
 PASSWORD = "password_hash"
 SETUP = "setup_digest"
 SERVED_AT = "served_at"
 SITE = "site"
+PICTURES = "pictures_key"
+"""What the names of pictures are made with, in hex."""
 MD5 = "token_md5:"
 """Before a token's digest: the MD5 by which the old scrobble protocols prove that they know the token. A token has 256
 random bits, so that neither of its digests leads back to it."""
@@ -49,6 +57,35 @@ class Key:
     def session(self) -> str:
         """What a scrobbler is given for the token. It lasts as long as the token does, and is kept nowhere."""
         return hmac.new(self.digest.encode(), b"scrobbler", "sha256").hexdigest()[:32]
+
+
+class Uses:
+    """When tokens were last used: written down beside the requests, of each at most once a minute."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._told: dict[str, datetime] = {}
+        self._writing: set[asyncio.Task[None]] = set()
+
+    def note(self, token_digest: str, now: datetime) -> None:
+        told = self._told.get(token_digest)
+        if told is not None and now - told < USED_AGAIN:
+            return
+        self._told[token_digest] = now
+        task = asyncio.create_task(self._write(token_digest, now))
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
+
+    async def written(self) -> None:
+        """Returns when nothing is left to be written down."""
+        await asyncio.gather(*self._writing)
+
+    async def _write(self, token_digest: str, now: datetime) -> None:
+        try:
+            async with self._store.begin(durable=False) as db:
+                await token_used(db, token_digest, now)
+        except SQLAlchemyError as error:  # it is only for the owner to see
+            log.warning("token", status="use not noted", error=type(error).__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +139,8 @@ async def create_token(db: AsyncConnection, name: str, scope: str, now: datetime
 
 
 async def tokens(db: AsyncConnection) -> Sequence[Token]:
-    rows = await db.execute(select(TokenRow.name, TokenRow.scope, TokenRow.created_at, TokenRow.last_used))
+    query = select(TokenRow.name, TokenRow.scope, TokenRow.created_at, TokenRow.last_used).order_by(TokenRow.id)
+    rows = await db.execute(query)
     return [Token(row.name, row.scope, row.created_at, row.last_used) for row in rows]
 
 
@@ -121,8 +159,8 @@ async def token_scope(db: AsyncConnection, token: str) -> str | None:
     return (await db.execute(select(TokenRow.scope).where(TokenRow.digest == digest(token)))).scalar_one_or_none()
 
 
-async def token_used(db: AsyncConnection, token: str, now: datetime) -> None:
-    await db.execute(update(TokenRow).where(TokenRow.digest == digest(token)).values(last_used=now))
+async def token_used(db: AsyncConnection, token_digest: str, now: datetime) -> None:
+    await db.execute(update(TokenRow).where(TokenRow.digest == token_digest).values(last_used=now))
 
 
 async def open_session(db: AsyncConnection, now: datetime) -> str:

@@ -1,5 +1,6 @@
 """Rows of `entries` and the values they stand for."""
 
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -13,25 +14,28 @@ STORED = (
     EntryRow.ordered_at, EntryRow.tags, EntryRow.media, EntryRow.lat, EntryRow.lon, EntryRow.place,
     EntryRow.in_reply_to, EntryRow.language, EntryRow.data, EntryRow.id.label("row_id"),
     SourceRow.slug, SourceRow.title.label("source_title"), SourceRow.site_url, SourceRow.visibility,
+    SourceRow.pictures, SourceRow.places,
 )  # fmt: skip
 """What a query of entries joined to their sources selects, for `to_stored`."""
 
 TEXT_FIELDS = ("kind", "verb", "title", "url", "content_html", "summary", "updated", "in_reply_to", "language")
 
 
-def to_stored(row: AnyRow) -> Stored:
+def to_stored(row: AnyRow, *, whole: bool = False) -> Stored:
+    """Without the place, where its source hides places; `whole`, with it."""
     deleted = bool(row.deleted_by)
     return Stored(
         id=row.public_id,
         seq=row.seq,
         first_seq=row.first_seq,
-        source=SourceName(row.slug, row.source_title or row.slug, row.site_url, row.visibility),
-        entry=Entry(kind=row.kind) if deleted else _entry(row),
+        source=SourceName(row.slug, row.source_title or row.slug, row.site_url, row.visibility, row.pictures),
+        entry=Entry(kind=row.kind) if deleted else _entry(row, placed=whole or row.places),
         received=row.received,
         ordered_at=row.ordered_at,
         quiet=row.quiet,
         exposed=row.exposed,
         deleted=deleted,
+        row=row.row_id,
     )
 
 
@@ -42,7 +46,7 @@ def columns(entry: Entry) -> dict[str, Any]:
         "published": entry.published,
         "published_offset": _offset(entry.published),
         "tags": list(entry.tags),
-        "media": [_media_dict(one) for one in entry.media],
+        "media": media_columns(entry.media),
         "lat": entry.location.lat if entry.location else None,
         "lon": entry.location.lon if entry.location else None,
         "place": entry.location.name if entry.location else "",
@@ -50,14 +54,26 @@ def columns(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _entry(row: AnyRow) -> Entry:
+def media_columns(media: Iterable[Media]) -> list[dict[str, Any]]:
+    return [_media_dict(one) for one in media]
+
+
+def media_of(found: Iterable[Mapping[str, Any]]) -> tuple[Media, ...]:
+    return tuple(Media(**one) for one in found)
+
+
+def author_of(found: Mapping[str, Any] | None) -> Author | None:
+    return Author(**found) if found else None
+
+
+def _entry(row: AnyRow, *, placed: bool) -> Entry:
     return Entry(
         **{name: getattr(row, name) for name in TEXT_FIELDS},
-        author=Author(**row.author) if row.author else None,
+        author=author_of(row.author),
         published=_at_offset(row.published, row.published_offset),
         tags=tuple(row.tags),
-        media=tuple(Media(**one) for one in row.media),
-        location=None if row.lat is None or row.lon is None else Location(row.lat, row.lon, row.place),
+        media=media_of(row.media),
+        location=Location(row.lat, row.lon, row.place) if placed and None not in (row.lat, row.lon) else None,
         data=row.data,
     )
 

@@ -41,7 +41,7 @@ async def add_feed(
     added = await _with_added_key(db, url)
     if same or added:
         raise Conflict(f"{url} is followed already, as the source “{same or added}”.")
-    slug = await _free_slug(db, slug, title or (urlsplit(url).hostname or "source").removeprefix("www."))
+    slug = await free_slug(db, slug, title or (urlsplit(url).hostname or "source").removeprefix("www."))
     values = {
         "slug": slug, "title": title, "title_given": bool(title), "url": url, "added_key": address_key(url),
         "feed_id": feed_id, "kind": _known_kind(kind), "visibility": visibility, "state": "pending",
@@ -62,7 +62,7 @@ async def add_local(
 ) -> str:
     """Makes a source that is written into from here; returns its slug."""
     values = {
-        "slug": await _free_slug(db, slug, slug), "title": title or slug.capitalize(), "title_given": True,
+        "slug": await free_slug(db, slug, slug), "title": title or slug.capitalize(), "title_given": True,
         "url": f"local:{slug}", "kind": _known_kind(kind), "visibility": visibility, "state": "active",
         "delivery": "local", "created_at": now,
     }  # fmt: skip
@@ -172,9 +172,18 @@ async def set_visibility(db: AsyncConnection, source: Source, visibility: Visibi
     await changes.in_turn(db)
     await change(db, source, visibility=visibility)
     if visibility == "private":
-        await subscribers.withdraw(db, await _topic_keys(db, source))
+        await subscribers.deny(db, await _topic_keys(db, source), now)
     values = {"quiet": False} if visibility == "private" else {"quiet": True, "exposed": True}
     await entries.renumber_source(db, source.id, now=now, values=values)
+
+
+async def set_places(db: AsyncConnection, source: Source, shown: bool, now: datetime) -> None:
+    """Shows or hides where a source's entries happened. They get new numbers, so that whoever has them learns of it."""
+    if shown == source.places:
+        return
+    await changes.in_turn(db)
+    await change(db, source, places=shown)
+    await entries.renumber_source(db, source.id, now=now, values={"quiet": False}, only_placed=True)
 
 
 async def remove(db: AsyncConnection, source: Source, now: datetime) -> None:
@@ -185,7 +194,7 @@ async def remove(db: AsyncConnection, source: Source, now: datetime) -> None:
     await change(db, source, **gone)
     await db.execute(delete(BackfillRow).where(BackfillRow.source_id == source.id))
     if source.feed_id is not None:
-        await subscribers.withdraw(db, await _topic_keys(db, source))
+        await subscribers.deny(db, await _topic_keys(db, source), now)
         leaving = {"state": "leaving", "asking": "unsubscribe", "due_at": now, "attempts": 0}
         wanted = SubscriptionRow.state.in_(("pending", "active", "denied"))
         of_it = SubscriptionRow.feed_id == source.feed_id
@@ -196,8 +205,7 @@ async def remove(db: AsyncConnection, source: Source, now: datetime) -> None:
 
 async def _topic_keys(db: AsyncConnection, source: Source) -> list[str]:
     """What subscribers at our hub may know its feed by."""
-    feed = select(FeedRow.url_key, FeedRow.self_key).where(FeedRow.id == source.feed_id)
-    return [key for row in await db.execute(feed) for key in row if key]
+    return await feeds.keys(db, source.feed_id) if source.feed_id is not None else []
 
 
 async def pause(db: AsyncConnection, source: Source) -> None:
@@ -235,6 +243,7 @@ _SOURCES = (
         SourceRow.kind, SourceRow.visibility, SourceRow.state, SourceRow.delivery, SourceRow.hub_choice,
         SourceRow.hub_url, SourceRow.last_push, SourceRow.last_entry, SourceRow.last_error,
         SourceRow.entry_count, SourceRow.missed, SourceRow.missed_looks, SourceRow.pushed_since,
+        SourceRow.pictures, SourceRow.places,
         FeedRow.url.label("feed_url"), FeedRow.self_url, FeedRow.discovered,
         FeedRow.fetched_at, _lease.label("lease_expires"),
     )
@@ -288,6 +297,8 @@ def _source(row: AnyRow) -> Source:
         missed=row.missed,
         missed_looks=row.missed_looks,
         pushed_since=row.pushed_since,
+        pictures=row.pictures,
+        places=row.places,
     )
 
 
@@ -296,7 +307,7 @@ async def _with_added_key(db: AsyncConnection, url: str) -> str | None:
     return (await db.execute(query.limit(1))).scalar_one_or_none()
 
 
-async def _free_slug(db: AsyncConnection, asked: str, hint: str) -> str:
+async def free_slug(db: AsyncConnection, asked: str, hint: str) -> str:
     """The slug that was asked for, or one made from `hint`, with a number if need be."""
     if asked:
         if not SLUG.fullmatch(asked):

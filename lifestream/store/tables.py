@@ -21,6 +21,9 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    false,
+    text,
+    true,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
@@ -112,6 +115,15 @@ class FeedRow(Base):
     pace_last: Mapped[datetime | None]
 
 
+class FeedNameRow(Base):
+    """An address that a feed had before it moved: pings, and who subscribes at our hub, may still use it."""
+
+    __tablename__ = "feed_names"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    feed_id: Mapped[int] = mapped_column(ForeignKey("feeds.id", ondelete="CASCADE"), index=True)
+
+
 class HostRow(Base):
     """When a host may be polled again: so many feeds that live together are not all asked for at once."""
 
@@ -153,6 +165,10 @@ class SourceRow(Base):
     missed_looks: Mapped[int] = mapped_column(default=0, server_default="0")
     last_missed: Mapped[datetime | None]
     created_at: Mapped[datetime]
+    pictures: Mapped[bool] = mapped_column(default=True, server_default=true())
+    """The pictures of its entries are kept here."""
+    places: Mapped[bool] = mapped_column(default=True, server_default=true())
+    """It is shown where its entries happened."""
     removed: Mapped[bool] = mapped_column(default=False)
     """Removed by the owner; the row stays for its entries' tombstones, under a slug nobody can have."""
 
@@ -202,15 +218,21 @@ class InboxRow(Base):
     claimed_until: Mapped[datetime | None]
 
 
+_PLACED = text("lat IS NOT NULL")
+_PLACED_ORDER = ("ordered_at", "id", "source_id", "lat", "lon")
+
+
 class EntryRow(Base):
     """An entry, and its latest place in the log of changes (`seq`). Deleted ones stay as tombstones."""
 
     __tablename__ = "entries"
     __table_args__ = (
         UniqueConstraint("source_id", "identity"),
-        Index("ix_entries_ordered_at", "ordered_at", "id"),
+        Index("ix_entries_ordered_at", "ordered_at", "id", "source_id", "kind", "deleted_by"),
+        Index("ix_entries_kind_ordered", "kind", "ordered_at", "id"),
         Index("ix_entries_source_ordered", "source_id", "ordered_at", "id"),
         Index("ix_entries_source_link", "source_id", "link_key"),
+        Index("ix_entries_placed", *_PLACED_ORDER, sqlite_where=_PLACED, postgresql_where=_PLACED),
     )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
@@ -252,23 +274,25 @@ class EntryRow(Base):
 
 
 class HubRequestRow(Base):
-    """A subscribe or unsubscribe at our hub whose intent is not verified yet. One for each topic and callback."""
+    """What a callback is still to be asked or told: one row for each topic and callback, the last counts."""
 
     __tablename__ = "hub_requests"
     __table_args__ = (UniqueConstraint("topic_key", "callback"),)
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     mode: Mapped[str]
+    """subscribe, unsubscribe, or denied: that is told and not asked"""
     topic: Mapped[str]
     topic_key: Mapped[str]
     callback: Mapped[str]
+    host: Mapped[str] = mapped_column(default="", server_default=text("''"))
+    """The callback's scheme, name and port."""
     secret: Mapped[str] = mapped_column(default="")
     algorithm: Mapped[str] = mapped_column(default="sha256")
     lease_seconds: Mapped[int] = mapped_column(default=0)
     verify_token: Mapped[str] = mapped_column(default="")
     created_at: Mapped[datetime]
     due_at: Mapped[datetime] = mapped_column(index=True)
-    attempts: Mapped[int] = mapped_column(default=0)
     claimed_until: Mapped[datetime | None]
 
 
@@ -279,9 +303,12 @@ class HubSubscriberRow(Base):
     __table_args__ = (UniqueConstraint("topic_key", "callback"),)
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
+    kind: Mapped[str] = mapped_column(default="websub", server_default="websub")
+    """websub, rsscloud: which is told the topic's address and nothing else"""
     topic: Mapped[str]
     topic_key: Mapped[str]
     callback: Mapped[str]
+    host: Mapped[str] = mapped_column(default="", server_default=text("''"), index=True)
     secret: Mapped[str] = mapped_column(default="")
     algorithm: Mapped[str] = mapped_column(default="sha256")
     lease_seconds: Mapped[int]
@@ -312,6 +339,9 @@ class HubDeliveryRow(Base):
     subscriber_id: Mapped[int] = mapped_column(
         Id, ForeignKey("hub_subscribers.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
     )
+    host: Mapped[str] = mapped_column(default="", server_default=text("''"))
+    doubtful: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Nothing reached this callback yet, or the last delivery did not."""
     version: Mapped[int]
     due_at: Mapped[datetime] = mapped_column(index=True)
     attempts: Mapped[int] = mapped_column(default=0)
@@ -387,6 +417,35 @@ class BackfillRow(Base):
     claimed_until: Mapped[datetime | None]
 
 
+class ExchangeRow(Base):
+    """A step of some protocol, as it went over the wire; docs/inspector.md. Nothing in it is secret."""
+
+    __tablename__ = "exchanges"
+    __table_args__ = (Index("ix_exchanges_source_at", "source_id", "at"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    at: Mapped[datetime] = mapped_column(index=True)
+    source_id: Mapped[int | None] = mapped_column(ForeignKey("sources.id"))
+    about: Mapped[str]
+    """What it is about where no source is: a topic, a hook, a subscriber's host."""
+    direction: Mapped[str]
+    """in, out"""
+    what: Mapped[str]
+    method: Mapped[str]
+    url: Mapped[str]
+    status: Mapped[int | None]
+    took: Mapped[float]
+    """Milliseconds from its start to the answer."""
+    outcome: Mapped[str]
+    """ok, refused, failed"""
+    detail: Mapped[str]
+    alike: Mapped[int]
+    """How many more of the same kind came in the same second and are not kept."""
+    steps: Mapped[list[Any]]
+    wire: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """Headers and bodies, as JSON packed by zlib."""
+
+
 class HookRow(Base):
     """A webhook's address. It pings `topic`, or posts where there is none. The secret is kept in clear: it signs."""
 
@@ -427,3 +486,44 @@ class HookSeenRow(Base):
     )
     mark: Mapped[str] = mapped_column(String(64), primary_key=True)
     seen_at: Mapped[datetime] = mapped_column(index=True)
+
+
+_DUE = text("due_at IS NOT NULL")
+
+
+class PictureRow(Base):
+    """A picture that entries show: to be fetched, kept, given up, or to be removed because none shows it any more."""
+
+    __tablename__ = "pictures"
+    __table_args__ = (
+        Index("ix_pictures_due", "newest", sqlite_where=_DUE, postgresql_where=_DUE),
+        Index("ix_pictures_due_host", "host", sqlite_where=_DUE, postgresql_where=_DUE),
+    )
+
+    name: Mapped[str] = mapped_column(String(24), primary_key=True)
+    """The keyed digest of `url` (protocol/pictures.py): what its files and its address are called."""
+    url: Mapped[str]
+    host: Mapped[str]
+    state: Mapped[str] = mapped_column(default="due")
+    """due, kept, lost, gone"""
+    why: Mapped[str] = mapped_column(default="")
+    """What the last try failed of."""
+    newest: Mapped[datetime]
+    """The `ordered_at` of the newest entry with it: the newest are fetched first."""
+    width: Mapped[int | None]
+    height: Mapped[int | None]
+    bytes: Mapped[int] = mapped_column(default=0)
+    attempts: Mapped[int] = mapped_column(default=0)
+    due_at: Mapped[datetime | None]
+    claimed_until: Mapped[datetime | None]
+
+
+class EntryPictureRow(Base):
+    """Which entries show which pictures."""
+
+    __tablename__ = "entry_pictures"
+
+    entry_id: Mapped[int] = mapped_column(Id, ForeignKey("entries.id"), primary_key=True, autoincrement=False)
+    name: Mapped[str] = mapped_column(String(24), primary_key=True, index=True)
+    in_media: Mapped[bool]
+    """It stands in the entry's `media` by itself, so its size belongs there; else it is a cover, a poster, a face."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lifestream.clean.entries import clean, identify
 from lifestream.clean.html import clean_html
 from lifestream.parse import parse
-from lifestream.types import Author, Entry, Feed, Location, Media, RawEntry, Text
+from lifestream.types import Author, Entry, Feed, Kind, Location, Media, RawEntry, Text
 from tests.fakes import AppClient
 from tests.living import on_sqlite
 from tests.stories import deletes, writes
@@ -53,27 +53,43 @@ def test_cleaning_twice_changes_nothing(sample: Path) -> None:
         assert (twice.title, dict(twice.data)) == (once.title, dict(once.data)) or once.kind in ("code", "release")
 
 
+KINDS = ("photo", "audio", "reply", "listen", "watch", "release", "like", "checkin", "event", "code", "follow")
+KEPT = (
+    "kind", "title", "url", "content_html", "author", "published", "updated", "tags", "media", "location",
+    "in_reply_to", "language",
+)  # fmt: skip
+
+
 @on_sqlite
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(title=WORDS, words=WORDS, tag=WORDS, name=WORDS, published=MOMENTS)
+@given(title=WORDS, words=WORDS, tag=WORDS, name=WORDS, published=MOMENTS, kind=st.sampled_from(KINDS))
 async def test_an_entry_that_is_written_is_read_back(
-    client: AppClient, title: str, words: str, tag: str, name: str, published: datetime
+    client: AppClient, title: str, words: str, tag: str, name: str, published: datetime, kind: Kind
 ) -> None:
     entry = Entry(
-        kind="photo",
+        kind=kind,
         title=" ".join(title.split()),
         url="https://me.example/walk?a=1&b=2",
         content_html=clean_html(f"<p>¶ <b>{words}</b></p>", URL),
         summary="¶",
-        author=Author(" ".join(name.split()), "https://me.example/"),
+        author=Author(" ".join(name.split()), "https://me.example/", "https://me.example/face.jpg"),
         published=published.replace(microsecond=0),
+        updated=published.replace(microsecond=0) + timedelta(hours=1),
         tags=(f"t {' '.join(tag.split())}",),
-        media=(Media("image/jpeg", "https://me.example/1.jpg"),),
-        location=Location(51.5, -0.12),
+        media=(
+            Media("image/jpeg", "https://me.example/1.jpg", 640, 480, f"a {' '.join(name.split())}"),
+            Media("image/png", "https://me.example/2", 64, 48, "", "https://me.example/small"),
+        ),
+        location=Location(51.5, -0.12, f"in {' '.join(name.split())}"),
+        in_reply_to="https://you.example/?a&b" if kind == "reply" else "",
+        language="pt-BR",
     )
     stored = await writes(client.site, **{name: getattr(entry, name) for name in Entry.__dataclass_fields__})
-    feed = parse((await client.get("/feed.atom")).content, "", URL)
-    read = clean(identify(feed, URL)[0], feed, URL, None, NOW)
+    documents = {path: (await client.get(path)).content for path in ("/feed.atom", "/feed.rss", "/feed.json")}
     await deletes(client.site, stored)
-    for field in ("kind", "title", "url", "content_html", "author", "published", "tags", "media", "location"):
-        assert getattr(read, field) == getattr(entry, field), field
+    for path, document in documents.items():
+        feed = parse(document, "", URL)
+        assert not feed.damaged
+        read = clean(identify(feed, URL)[0], feed, URL, None, NOW)
+        for field in KEPT:
+            assert getattr(read, field) == getattr(entry, field), (path, field)

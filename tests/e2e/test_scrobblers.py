@@ -192,6 +192,6 @@ async def test_a_new_token_for_scrobblers_comes_with_what_to_tell_them(tmp_path:
     command = ("token", "create", "phone", "--scope", "scrobble")
     ended = await asyncio.to_thread(lifestream, *command, cwd=tmp_path, env=settings)
     assert ended.stdout.startswith("ls_") and ended.stdout.count("\n") == 1
-    assert (
-        "https://stream.example/scrobble/2.0/ " in ended.stderr and "https://stream.example/scrobble " in ended.stderr
-    )
+    assert "API URL     https://stream.example/scrobble\n" in ended.stderr
+    assert "API URL   https://stream.example/scrobble/2.0/\n" in ended.stderr
+    assert ended.stdout.strip() not in ended.stderr

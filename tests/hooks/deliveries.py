@@ -7,7 +7,7 @@ SAMPLES = Path(__file__).parent / "samples"
 SECRET = "lifestream-s3cret"
 PROOFS = {
     "x-hub-signature", "x-hub-signature-256", "x-gogs-signature", "x-gitea-signature", "x-forgejo-signature",
-    "x-gitlab-token", "webhook-signature",
+    "x-gitlab-token", "webhook-signature", "authorization",
 }  # fmt: skip
 WRONGS = ("wrong", "missing", "empty")
 

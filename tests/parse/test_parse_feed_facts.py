@@ -58,15 +58,6 @@ def test_the_cloud_to_ask_is_read(element: str, cloud: Cloud | None) -> None:
     assert rss(element).cloud == cloud
 
 
-def test_where_a_feed_has_gone_is_an_offer() -> None:
-    assert (
-        rss("<itunes:new-feed-url>https://new.example/feed</itunes:new-feed-url>").moved_to
-        == "https://new.example/feed"
-    )
-    assert rss("<newLocation>/new</newLocation>").moved_to == "https://b.example/new"
-    assert rss("<newLocation>ftp://new.example/</newLocation>").moved_to == ""
-
-
 @pytest.mark.parametrize(
     ("given", "meant"),
     [("95", 95), ("1:35", 95), ("1:02:03", 3723), ("12.7", 12), ("", None), ("0", None), ("1:2:3:4", None),

@@ -10,14 +10,17 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select, update
+from starlette.responses import RedirectResponse
 
+from lifestream.app import create_app, running
 from lifestream.config import Config
 from lifestream.protocol.links import parse_link_header
+from lifestream.publish.outbound_feeds import render
 from lifestream.store import bells
 from lifestream.store.tables import HubDeliveryRow, HubSubscriberRow
 from tests.documents import atom, entry
-from tests.fakes import SOON, Publisher, Received, Subscriber, comes, serving
-from tests.living import Living, living, on_sqlite
+from tests.fakes import SOON, Publisher, Received, Subscriber, comes, serving, until
+from tests.living import Living, living, on_postgresql, on_sqlite
 from tests.stories import has_source
 
 SECRET = "between us"
@@ -72,7 +75,7 @@ class Neighbourhood:
     async def time_goes_by(self) -> None:
         """What is to be tried again later is tried now."""
         site = self.stream.site
-        async with site.store.begin(rings=[bells.HUB]) as db:
+        async with site.store.begin(rings=[bells.DELIVERIES]) as db:
             await db.execute(update(HubDeliveryRow).values(due_at=site.now()))
 
 
@@ -268,6 +271,110 @@ async def test_a_burst_is_delivered_up_to_its_end(near: Neighbourhood) -> None:
     while b"number 29" not in received.body:
         received = await given(subscriber)
     assert subscriber.deliveries.empty()
+
+
+@on_sqlite
+@pytest.mark.parametrize("format", ["atom", "rss", "json"])
+async def test_a_part_of_the_stream_is_a_topic_in_every_format(near: Neighbourhood, format: str) -> None:
+    path = f"/feed.{format}?kind=photo&tag=kitten"
+    subscriber, _ = await near.subscribes(near.stream.url + f"/feed.{format}?tag=Kitten&kind=photo")
+    await near.stream.posts("a note", tags=["kitten"])
+    await near.stream.posts("a kitten", kind="photo", tags=["Kitten"])
+    received = await given(subscriber)
+    topic = await near.stream.http.get(path)
+    assert received.body == topic.content
+    assert received.headers["content-type"] == topic.headers["content-type"]
+    assert b"a kitten" in received.body and b"a note" not in received.body
+    assert right(received)
+    await near.stream.posts("another note")
+    await near.stream.posts("more kittens", kind="photo", tags=["kitten"])
+    assert b"more kittens" in (await given(subscriber)).body
+    assert subscriber.deliveries.empty()
+
+
+@on_sqlite
+async def test_what_leaves_a_part_of_the_stream_leaves_its_topic(near: Neighbourhood) -> None:
+    subscriber, _ = await near.subscribes(near.stream.url + "/feed.atom?tag=kitten")
+    made = await near.stream.posts("a kitten", tags=["kitten"])
+    assert b"a kitten" in (await given(subscriber)).body
+    change = {"tags": ["cat"]}
+    await near.stream.http.patch(f"/api/entries/{made['id']}", json=change, headers=await near.stream.owners())
+    assert b"a kitten" not in (await given(subscriber)).body
+
+
+@on_sqlite
+async def test_a_change_renders_each_part_that_is_subscribed_to_once(
+    near: Neighbourhood, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subscribed = [await near.subscribes(near.stream.url + path) for path in 3 * ["/feed.atom"] + ["/feed.json"]]
+    rendered: list[str] = []
+
+    async def counted(db: Any, config: Config, now: Any, topic: Any) -> Any:
+        rendered.append(topic.path)
+        return await render(db, config, now, topic)
+
+    monkeypatch.setattr("lifestream.publish.hub.render", counted)
+    await near.stream.posts("hello")
+    for subscriber, _ in subscribed:
+        await given(subscriber)
+    assert sorted(rendered) == ["/feed.atom", "/feed.json"]
+
+
+@on_sqlite
+async def test_a_source_that_was_removed_is_told_to_be_gone(near: Neighbourhood) -> None:
+    publisher = Publisher()
+    at = await near.lives(publisher.app)
+    publisher.publish("/feed", atom(entry(1)))
+    await near.stream.adds(at + "/feed")
+    subscriber, callback = await near.subscribes(at + "/feed")
+    await near.stream.http.delete("/api/sources/blog", headers=await near.stream.owners())
+    await until(lambda: subscriber.verifications[-1]["hub.mode"] == "denied")
+    assert subscriber.verifications[-1]["hub.topic"] == at + "/feed"
+    assert not await near.subscribed(callback)
+
+
+async def test_who_subscribed_by_a_feeds_old_address_is_served_after_it_moved(near: Neighbourhood) -> None:
+    publisher = Publisher()
+    at = await near.lives(publisher.app)
+    publisher.publish("/old", atom(entry(1)))
+    await near.stream.adds(at + "/old")
+    subscriber, _ = await near.subscribes(at + "/old")
+    publisher.answers["/old"] = RedirectResponse("/new", 301)
+    for number in (2, 3):
+        publisher.publish("/new", atom(entry(number)))
+        await near.stream.pings(at + "/old")
+        assert f"Post {number}".encode() in (await given(subscriber)).body
+    assert (await near.stream.source()).feed_url == at + "/new"
+    later, _ = await near.subscribes(at + "/old")
+    publisher.publish("/new", atom(entry(4)))
+    assert await near.stream.pings(at + "/old") == 204
+    for one in (subscriber, later):
+        received = await given(one)
+        assert b"Post 4" in received.body
+        assert f'<{at}/old>; rel="self"' in received.headers["link"]
+
+
+@on_postgresql
+async def test_several_processes_share_the_deliveries_and_double_none(config: Config) -> None:
+    async with AsyncExitStack() as stack:
+        stream = await stack.enter_async_context(living(config))
+        config = config.model_copy(update={"base_url": stream.url})
+        for _ in range(2):
+            await stack.enter_async_context(running(create_app(), config))
+        near = Neighbourhood(stream, stack)
+        subscribed = [await near.subscribes() for _ in range(12)]
+        for number in range(3):
+            await stream.posts(f"number {number}")
+        for subscriber, _ in subscribed:
+            received = await given(subscriber)
+            while b"number 2" not in received.body:
+                received = await given(subscriber)
+
+        async def done() -> bool:
+            return await near.waiting() == 0
+
+        await comes(done)
+        assert all(subscriber.deliveries.empty() for subscriber, _ in subscribed)
 
 
 @on_sqlite

@@ -184,7 +184,9 @@ async def test_a_position_that_only_the_database_knows_yet_is_no_reset(site: Sit
 async def test_edits_and_deletions_are_told(site: Site, tail: Tail) -> None:
     reader = await Reader(tail).comes()
     one = await writes(site, "one")
+    await reader.hears(("entry", "one"))
     one = await edits(site, one, title="better")
+    await reader.hears(("entry", "one"), ("entry", "better"))
     await deletes(site, one)
     await reader.hears(("entry", "one"), ("entry", "better"), ("delete", one.id))
     assert reader.told[1]["entry"]["first_seq"] == reader.told[0]["seq"]
@@ -257,8 +259,11 @@ async def test_the_public_is_told_nothing_of_a_private_source(site: Site, tail: 
     public = await Reader(tail).comes()
     owner = await Reader(tail, View("owner")).comes()
     one = await writes(site, "secret", "diary")
+    await owner.hears(("entry", "secret"))
     one = await edits(site, one, title="more secret")
+    await owner.hears(("entry", "secret"), ("entry", "more secret"))
     await deletes(site, one)
+    await owner.hears(("entry", "secret"), ("entry", "more secret"), ("delete", one.id))
     await writes(site, "the end")
     await public.hears(("entry", "the end"))
     await owner.hears(("entry", "secret"), ("entry", "more secret"), ("delete", one.id), ("entry", "the end"))

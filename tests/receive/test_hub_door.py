@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 from starlette.responses import RedirectResponse
 
 from lifestream.config import Config
+from lifestream.receive.limits import HubLimits
 from lifestream.store import sources
 from lifestream.store.tables import FeedRow, HubRequestRow, HubSubscriberRow
 from tests.documents import atom, entry
@@ -255,8 +256,8 @@ async def test_what_the_hub_does_not_serve_cannot_be_subscribed_to(hub: AppClien
 
 @on_sqlite
 async def test_a_pubsubhubbub_subscriber_is_served_its_way(hub: AppClient) -> None:
-    form = subscribe(verify="sync", verify_token="t", lease_seconds="")
-    assert (await hub.post("/hub", data=form)).status_code in (202, 204)
+    form = subscribe(verify="async", verify_token="t", lease_seconds="")
+    assert (await hub.post("/hub", data=form)).status_code == 202
     assert [(row.algorithm, row.verify_token) for row in await rows(hub, HubRequestRow)] == [("sha1", "t")]
 
 
@@ -341,6 +342,15 @@ async def test_a_redirecting_callback_is_not_followed(config: Config) -> None:
         await comes(answered)
         assert subscriber.verifications == []
         assert await subscriber_rows(stream) == []
+
+
+def test_few_wait_for_their_verification_and_fewer_for_one_host() -> None:
+    hub = HubLimits()
+    assert [hub.waits("http://a.example/") for _ in range(5)] == [True] * 4 + [False]
+    hub.waited("http://a.example/x")
+    assert hub.waits("http://a.example/")
+    others = [hub.waits(f"http://{number}.example/") for number in range(20)]
+    assert others == [True] * 16 + [False] * 4
 
 
 # -- the door itself --------------------------------------------------------------------------

@@ -18,7 +18,10 @@ from tests.hooks.deliveries import SECRET, WRONGS, Sample, sample, samples
 from tests.living import Living, living, on_sqlite
 
 BLOG = "http://blog.example/feed.xml"
-each_forge = pytest.mark.parametrize("forge", sorted({one.name.partition("/")[0] for one in samples()}))
+FORGES = sorted({one.name.partition("/")[0] for one in samples()})
+NAMELESS = ("jellyfin", "plex")
+"""Who says nothing by which a delivery is known again but what it says."""
+each_forge = pytest.mark.parametrize("forge", FORGES)
 pytestmark = on_sqlite
 
 
@@ -65,14 +68,15 @@ async def test_a_delivery_is_posted_or_ignored_and_the_second_time_changes_nothi
     client: AppClient, forge: str
 ) -> None:
     for slug, one in await with_hooks(client, forge):
+        before = await entries(client)
         first = await sends(client, one, slug=slug)
         assert first.status_code == 200, first.text
         outcome = (await deliveries(client, slug))[0]["outcome"]
-        there = await entries(client, slug) + await entries(client, f"{slug}-private")
-        assert bool(there) == (outcome == "posted"), one.name
+        there = await entries(client)
+        assert (there != before) == (outcome == "posted"), one.name
         assert (await sends(client, one, slug=slug)).status_code == 200
         assert (await deliveries(client, slug))[0]["outcome"] in ("duplicate", outcome)
-        assert await entries(client, slug) + await entries(client, f"{slug}-private") == there
+        assert await entries(client) == there
 
 
 @each_forge
@@ -89,7 +93,7 @@ async def test_what_is_not_signed_rightly_gets_403_and_changes_nothing(
     assert await entries(client) == [] and await looks(client) == before
 
 
-@each_forge
+@pytest.mark.parametrize("forge", [forge for forge in FORGES if forge not in NAMELESS])
 async def test_a_ping_looks_at_the_topic_and_posts_nothing(client: AppClient, forge: str) -> None:
     await follows_blog(client)
     for slug, one in await with_hooks(client, forge, topic=BLOG):

@@ -18,6 +18,7 @@ from lifestream.store import changes, sources, subscriptions
 from lifestream.store.database import Store
 from lifestream.store.migrate import alembic_config, migrate, newest, pending
 from lifestream.store.tables import Base
+from tests.living import on_sqlite
 from tests.store.story import NOON, local_source, note
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "schema.md"
@@ -149,3 +150,14 @@ def test_every_table_and_every_column_of_the_entries_is_explained() -> None:
         assert f"**`{table.name}`**" in explained
     missing = [one.name for one in Base.metadata.tables["entries"].columns if f"`{one.name}`" not in explained]
     assert missing == ["id"]
+
+
+@on_sqlite
+async def test_what_is_known_of_a_source_is_asked_by_its_keys_and_not_by_reading_all_of_it(site: Site) -> None:
+    """SQLite's own guess is that a source has ten entries."""
+    asked = "SELECT digest FROM entries WHERE source_id = 1 AND (identity IN ({0}) OR link_key IN ({0}))"
+    many = ", ".join(f"'{number}'" for number in range(400))
+    async with site.store.read() as db:
+        plan = [row.detail for row in await db.execute(text(f"EXPLAIN QUERY PLAN {asked.format(many)}"))]
+    assert any("source_id=? AND identity=?" in step for step in plan), plan
+    assert any("source_id=? AND link_key=?" in step for step in plan), plan

@@ -66,7 +66,7 @@ async def test_a_hook_takes_what_it_remembers_along(site: Site) -> None:
     known = await hook(site.store)
     assert await is_new(site.store, known, "a")
     async with site.store.begin() as db:
-        await hooks.note(db, known, Delivery(NOON, 200, "posted", "Posted."))
+        await hooks.note(db, known, [Delivery(NOON, 200, "posted", "Posted.")])
         await hooks.remove(db, "forge")
         with pytest.raises(NotFound):
             await hooks.get(db, "forge")
@@ -95,7 +95,7 @@ async def test_the_newest_are_kept(site: Site) -> None:
     async with site.store.begin() as db:
         for number in range(60):
             outcome = "refused" if number % 2 else "posted"
-            await hooks.note(db, known, Delivery(NOON + number * SECOND, 200, outcome, str(number)))
+            await hooks.note(db, known, [Delivery(NOON + number * SECOND, 200, outcome, str(number))])
         kept = await hooks.deliveries(db, known)
     assert [one.verdict for one in kept if one.outcome == "refused"] == [str(number) for number in range(59, 40, -2)]
     assert len([one for one in kept if one.outcome == "posted"]) == 30
@@ -137,3 +137,12 @@ async def test_what_is_private_goes_into_no_public_source(site: Site) -> None:
         async with site.store.begin() as db:
             await hooks.record(db, "forge", "private", [Event("a", "Secret")], NOON)
     assert await titles(site.store) == []
+
+
+async def test_marks_by_which_nothing_is_known_again_are_forgotten(site: Site) -> None:
+    known = await hook(site.store)
+    assert await is_new(site.store, known, "old")
+    assert await is_new(site.store, known, "new", at=20 * DAY)
+    async with site.store.begin() as db:
+        await hooks.forget_seen(db, known, NOON + 10 * DAY)
+        assert list((await db.execute(select(HookSeenRow.mark))).scalars()) == ["new"]

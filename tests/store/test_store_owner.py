@@ -97,7 +97,7 @@ async def test_the_list_says_when_a_token_was_last_used(site: Site) -> None:
     given = await token(site.store)
     async with site.store.begin() as db:
         assert [one.last_used for one in await owner.tokens(db)] == [None]
-        await owner.token_used(db, given, NOON + HOUR)
+        await owner.token_used(db, owner.digest(given), NOON + HOUR)
         (listed,) = await owner.tokens(db)
     assert (listed.name, listed.scope, listed.created_at, listed.last_used) == ("phone", "read", NOON, NOON + HOUR)
 

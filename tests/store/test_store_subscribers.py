@@ -7,7 +7,7 @@ from typing import Any
 from lifestream.site import Site
 from lifestream.store import feeds, subscribers
 from lifestream.store.database import Store
-from lifestream.store.subscribers import DELIVERY_HOLD, VERIFY_HOLD, Content, DueDelivery, Request
+from lifestream.store.subscribers import HOLD, Content, DueDelivery, Failure, Request
 from lifestream.store.tables import HubContentRow, HubDeliveryRow, HubRequestRow, HubSubscriberRow
 from tests.store.story import BLOG, DAY, HOUR, NO_TIME, NOON, SECOND, count, row
 
@@ -55,12 +55,12 @@ async def deliveries(store: Store, now: datetime = NOON, limit: int = 100) -> li
 
 async def gets(store: Store, sent: DueDelivery, now: datetime = NOON) -> None:
     async with store.begin() as db:
-        await subscribers.delivered(db, sent, now)
+        await subscribers.delivered(db, [sent], now)
 
 
 async def fails(store: Store, sent: DueDelivery, again_at: datetime | None) -> None:
     async with store.begin() as db:
-        await subscribers.failed(db, sent, "The callback answered 500.", again_at)
+        await subscribers.failed(db, Failure(sent, "The callback answered 500.", again_at))
 
 
 # -- requests and their verification ----------------------------------------------------------
@@ -72,7 +72,7 @@ async def test_a_request_is_no_subscription_until_it_is_verified(site: Site) -> 
     assert await count(site.store, HubSubscriberRow) == 0
     assert await deliveries(site.store) == []
     (request,) = await requests(site.store)
-    assert (request.mode, request.topic, request.callback, request.attempts) == ("subscribe", BLOG, CALLBACK, 0)
+    assert (request.mode, request.topic, request.callback) == ("subscribe", BLOG, CALLBACK)
     await confirms(site.store, request)
     kept = await row(site.store, HubSubscriberRow)
     assert (kept.verified_at, kept.expires_at) == (NOON, NOON + timedelta(seconds=LEASE))
@@ -143,15 +143,11 @@ async def test_unsubscribing_who_never_subscribed_harms_nobody(site: Site) -> No
     assert (await row(site.store, HubSubscriberRow)).callback == CALLBACK
 
 
-async def test_a_callback_that_could_not_be_reached_is_asked_again_later(site: Site) -> None:
+async def test_a_request_in_dead_hands_is_taken_up_again(site: Site) -> None:
     await asks(site.store)
     (request,) = await requests(site.store)
-    assert await requests(site.store, NOON + VERIFY_HOLD - NO_TIME) == []
-    async with site.store.begin() as db:
-        await subscribers.ask_again(db, request, NOON + HOUR)
-    assert await requests(site.store, NOON + HOUR - NO_TIME) == []
-    (request,) = await requests(site.store, NOON + HOUR)
-    assert request.attempts == 1
+    assert await requests(site.store, NOON + HOLD - NO_TIME) == []
+    assert await requests(site.store, NOON + HOLD) == [request]
 
 
 # -- distribution -----------------------------------------------------------------------------
@@ -163,7 +159,7 @@ async def test_everybody_who_is_subscribed_is_given_the_document(site: Site) -> 
     await subscribed(site.store, topic_key="other.example/", topic="https://other.example/")
     await publishes(site.store, b"<feed/>")
     given = await deliveries(site.store)
-    assert {(one.callback, one.secret, one.body, one.topic) for one in given} == {
+    assert {(one.callback, one.secret, one.content.body, one.topic) for one in given} == {
         (f"{CALLBACK}/{number}", f"s{number}", b"<feed/>", BLOG) for number in range(3)
     }
 
@@ -172,7 +168,7 @@ async def test_a_delivery_is_made_once(site: Site) -> None:
     await subscribed(site.store)
     await publishes(site.store, b"1")
     (sent,) = await deliveries(site.store)
-    assert await deliveries(site.store, NOON + DELIVERY_HOLD - NO_TIME) == []
+    assert await deliveries(site.store, NOON + HOLD - NO_TIME) == []
     await gets(site.store, sent)
     assert await deliveries(site.store, NOON + HOUR) == []
     assert (await row(site.store, HubSubscriberRow)).last_delivery == NOON
@@ -182,7 +178,7 @@ async def test_who_was_away_gets_the_newest_and_gets_it_once(site: Site) -> None
     await subscribed(site.store)
     for number in range(3):
         await publishes(site.store, b"%d" % number, NOON + number * SECOND)
-    assert [one.body for one in await deliveries(site.store, NOON + HOUR)] == [b"2"]
+    assert [one.content.body for one in await deliveries(site.store, NOON + HOUR)] == [b"2"]
     assert await count(site.store, HubDeliveryRow) == 1
 
 
@@ -194,7 +190,7 @@ async def test_what_comes_while_a_delivery_is_on_its_way_goes_out_right_after_it
     assert await deliveries(site.store, NOON + SECOND) == []  # never two to one callback at once
     await gets(site.store, sent, NOON + SECOND)
     (next_one,) = await deliveries(site.store, NOON + SECOND)
-    assert (next_one.body, next_one.attempts) == (b"2", 0)
+    assert (next_one.content.body, next_one.attempts) == (b"2", 0)
     await gets(site.store, next_one, NOON + SECOND)
     assert await deliveries(site.store, NOON + HOUR) == []
 
@@ -205,7 +201,7 @@ async def test_what_comes_while_the_clock_goes_back_is_still_the_newest(site: Si
     (sent,) = await deliveries(site.store)
     await publishes(site.store, b"2", version=90)
     await gets(site.store, sent)
-    assert [one.body for one in await deliveries(site.store, NOON + SECOND)] == [b"2"]
+    assert [one.content.body for one in await deliveries(site.store, NOON + SECOND)] == [b"2"]
 
 
 async def test_the_same_document_again_is_given_to_nobody_twice(site: Site) -> None:
@@ -226,7 +222,7 @@ async def test_a_failed_delivery_is_tried_again_with_what_is_newest_then(site: S
     await fails(site.store, sent, NOON + HOUR)
     assert await deliveries(site.store, NOON + HOUR - NO_TIME) == []
     (again,) = await deliveries(site.store, NOON + HOUR)
-    assert (again.body, again.attempts) == (b"1", 1)
+    assert (again.content.body, again.attempts) == (b"1", 1)
     failing = await row(site.store, HubSubscriberRow)
     assert (failing.failures, failing.last_error) == (1, "The callback answered 500.")
     await gets(site.store, again, NOON + HOUR)
@@ -241,7 +237,7 @@ async def test_a_failure_does_not_hold_up_what_came_meanwhile(site: Site) -> Non
     await publishes(site.store, b"2", NOON + SECOND)
     await fails(site.store, sent, NOON + DAY)
     (next_one,) = await deliveries(site.store, NOON + SECOND)
-    assert (next_one.body, next_one.attempts) == (b"2", 0)
+    assert (next_one.content.body, next_one.attempts) == (b"2", 0)
 
 
 async def test_who_is_given_up_on_stays_subscribed_and_gets_the_next_document(site: Site) -> None:
@@ -251,7 +247,7 @@ async def test_who_is_given_up_on_stays_subscribed_and_gets_the_next_document(si
     await fails(site.store, sent, None)
     assert await deliveries(site.store, NOON + HOUR) == []
     await publishes(site.store, b"2", NOON + HOUR)
-    assert [one.body for one in await deliveries(site.store, NOON + HOUR)] == [b"2"]
+    assert [one.content.body for one in await deliveries(site.store, NOON + HOUR)] == [b"2"]
 
 
 async def test_who_says_gone_is_gone(site: Site) -> None:
@@ -259,7 +255,7 @@ async def test_who_says_gone_is_gone(site: Site) -> None:
     await publishes(site.store, b"1")
     (sent,) = await deliveries(site.store)
     async with site.store.begin() as db:
-        await subscribers.end(db, sent.subscriber_id)
+        await subscribers.end(db, [sent.subscriber_id])
     assert await count(site.store, HubSubscriberRow) == await count(site.store, HubDeliveryRow) == 0
 
 
@@ -298,7 +294,7 @@ async def test_distributors_and_deliverers_at_once_leave_everybody_with_the_newe
     async def deliver(store: Store, moment: int) -> int:
         given = await deliveries(store, NOON + moment * SECOND, 3)
         for one in given:
-            has[one.callback] = one.body
+            has[one.callback] = one.content.body
             await gets(store, one, NOON)
         return len(given)
 

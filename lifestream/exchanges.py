@@ -1,0 +1,389 @@
+"""Writes down what goes over the wire, for the inspector and `/api/sources/{slug}/log` (store/exchanges.py).
+
+    with site.exchanges.asking("fetch", feed_ids=[feed.id]):   # what client.py sends meanwhile is written down
+        ...
+    @recorded("push")                                          # so is what comes to this door (receive/recorded.py)
+    async def receive(request: Request) -> Response: ...
+
+Nothing that is written down waits for it: exchanges are collected in memory, by reference, and masked, packed and
+written by one task in transactions of its own. Of many alike in one moment the first are kept and the others counted;
+what the database does not take in time is dropped and counted, too.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextvars import ContextVar, Token
+from datetime import UTC, datetime
+from time import monotonic, time
+from types import TracebackType
+
+from lifestream.errors import LifestreamError
+from lifestream.log import get_logger
+from lifestream.protocol.masking import LONGEST_URL, Fields, masked_body, masked_headers, masked_url, masked_words
+from lifestream.store import exchanges as store_exchanges
+from lifestream.store.database import Store
+from lifestream.store.exchanges import Direction, Draft, packed
+
+log = get_logger(__name__)
+
+PAUSE = 0.5
+"""Seconds between two writes, and so the moment within which like exchanges are counted."""
+MOST_ALIKE = 10
+MOST_TROUBLES = 50
+"""How many exchanges of one kind are kept in full of one moment: of those that went well, and of the others."""
+MOST_WAITING = 1000
+MOST_BYTES = 64 * 1024
+"""Of a body that are kept; and of a cut one `RAGGED` less, where half a secret may stand."""
+RAGGED = 1000
+MOST_HELD = 1024 * 1024
+"""Bytes of bodies that wait to be written; beyond, exchanges go without."""
+STORED_WITHIN = 5.0
+"""Seconds for which a push waits to hear what became of it."""
+LONGEST_WORDS = 500
+
+Known = Sequence[str]
+"""Secrets that may stand anywhere in an exchange: they are not kept."""
+
+
+class Exchange:
+    """A request and its answer, as they come about. Cheap to make: what is kept of it is made when it is written."""
+
+    __slots__ = (
+        "_began", "about", "alike", "answer_body", "answer_headers", "answer_size", "at", "detail", "direction",
+        "feed_ids", "host_only", "known", "method", "open_until", "outcome", "request_body", "request_headers",
+        "request_size", "slug", "status", "steps", "took", "tracked", "url", "what",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        direction: Direction,
+        what: str,
+        *,
+        feed_ids: tuple[int, ...] = (),
+        slug: str = "",
+        about: str = "",
+        known: Known = (),
+        host_only: bool = False,
+    ) -> None:
+        self.at = time()
+        self._began = monotonic()
+        self.direction = direction
+        self.what = what
+        self.feed_ids = feed_ids
+        self.slug = slug
+        self.about = about
+        self.known = known
+        self.host_only = host_only
+        """The path of `url` is somebody's password: only its host is kept."""
+        self.method = ""
+        self.url = ""
+        self.request_headers: Fields = ()
+        self.request_body = b""
+        self.request_size = 0
+        self.status: int | None = None
+        self.answer_headers: Fields = ()
+        self.answer_body = b""
+        self.answer_size = 0
+        self.took = 0.0
+        self.outcome = ""
+        self.detail = ""
+        self.steps: list[tuple[str, float, str]] = []
+        self.alike = 0
+        self.tracked = False
+        self.open_until = 0.0
+
+    def step(self, name: str, detail: str = "") -> None:
+        self.steps.append((name, self._ms(), detail))
+
+    def says(self, outcome: str, detail: str) -> None:
+        self.outcome, self.detail = outcome, detail
+
+    def sent(self, method: str, url: str, headers: Fields, body: bytes) -> None:
+        self.method, self.url, self.request_headers = method, url, headers
+        self.carried(body)
+
+    def carried(self, body: bytes) -> None:
+        """The request's body, which may come later than its header."""
+        self.request_body, self.request_size = body[:MOST_BYTES], len(body)
+
+    def answered(self, status: int, headers: Fields, body: bytes) -> None:
+        self.took = self._ms()
+        self.status, self.answer_headers = status, headers
+        self.answer_body, self.answer_size = body[:MOST_BYTES], len(body)
+
+    def failed(self, error: BaseException) -> None:
+        """No answer, or none that was of use."""
+        self.took = self.took or self._ms()
+        said = isinstance(error, LifestreamError)
+        self.says("failed", str(error) if said else f"Broken off: {type(error).__name__}.")
+
+    def end(self) -> None:
+        """Where nobody said what came of it, its status does."""
+        self.took = self.took or self._ms()
+        if not self.outcome:
+            trouble = "refused" if self.direction == "in" and self.status and self.status < 500 else "failed"
+            self.outcome = "ok" if self.status is not None and self.status < 400 else trouble
+
+    def _ms(self) -> float:
+        return (monotonic() - self._began) * 1000
+
+
+class Asking:
+    """Why requests go out at the moment; and those that went."""
+
+    def __init__(self, exchanges: "Exchanges", what: str, feed_ids: tuple[int, ...], slug: str, about: str,
+                 known: Known, host_only: bool) -> None:  # fmt: skip
+        self._exchanges = exchanges
+        self._what = what
+        self._feed_ids = feed_ids
+        self._slug = slug
+        self._about = about
+        self._known = known
+        self._host_only = host_only
+        self._token: Token[Asking | None] | None = None
+        self.made: list[Exchange] = []
+
+    def __enter__(self) -> "Asking":
+        self._token = _asking.set(self)
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, _: TracebackType | None) -> None:
+        assert self._token is not None
+        _asking.reset(self._token)
+        if error is not None and self.made:
+            self.made[-1].failed(error)
+        for exchange in self.made:
+            self._exchanges.add(exchange)
+
+    def call(self, method: str, url: str, headers: Fields, body: bytes) -> Exchange:
+        exchange = Exchange(
+            "out", self._what, feed_ids=self._feed_ids, slug=self._slug, about=self._about, known=self._known,
+            host_only=self._host_only,
+        )  # fmt: skip
+        exchange.sent(method, url, headers, body)
+        self.made.append(exchange)
+        return exchange
+
+    def step(self, name: str, detail: str = "") -> None:
+        if self.made:
+            self.made[-1].step(name, detail)
+
+    def says(self, outcome: str, detail: str) -> None:
+        if self.made:
+            self.made[-1].says(outcome, detail)
+
+
+_asking: ContextVar[Asking | None] = ContextVar("asking", default=None)
+_coming: ContextVar[Exchange | None] = ContextVar("coming", default=None)
+
+
+def comes_in(exchange: Exchange) -> None:
+    """What is done from now on in this context is done for this request."""
+    _coming.set(exchange)
+
+
+def concerns(feed_ids: Iterable[int]) -> None:
+    """The request that is being answered is about these feeds."""
+    if exchange := _coming.get():
+        exchange.feed_ids = tuple(feed_ids)
+
+
+def calling(method: str, url: str, headers: Fields, body: bytes) -> Exchange | None:
+    """What the client is about to send, if anybody wants it written down."""
+    asking = _asking.get()
+    return asking.call(method, url, headers, body) if asking else None
+
+
+def step(name: str, detail: str = "") -> None:
+    """Something was done with what the last request of this conversation brought."""
+    if asking := _asking.get():
+        asking.step(name, detail)
+
+
+def says(outcome: str, detail: str) -> None:
+    """What came of the last request of this conversation."""
+    if asking := _asking.get():
+        asking.says(outcome, detail)
+
+
+def keep_out(secrets: Iterable[str]) -> None:
+    """Whatever the request that is being answered says of these is not kept."""
+    if exchange := _coming.get():
+        exchange.known = tuple(secrets)
+
+
+class Exchanges:
+    """Collects exchanges and writes them, `run` twice a second. `flush` writes at once, for who is about to read."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._waiting: list[Exchange] = []
+        self._alike: Counter[object] = Counter()
+        self._last: dict[object, Exchange] = {}
+        self._pushes: dict[tuple[int, int], Exchange] = {}
+        self._untold: list[tuple[int, list[Exchange]]] = []
+        self._dropped = 0
+        self._held = 0
+        self.counts: Counter[tuple[str, str, str]] = Counter()
+        """All there were since the start, by direction, what and outcome."""
+        self._something = asyncio.Event()
+        self._writing = asyncio.Lock()
+
+    def asking(
+        self,
+        what: str,
+        *,
+        feed_ids: Iterable[int] = (),
+        slug: str = "",
+        about: str = "",
+        known: Known = (),
+        host_only: bool = False,
+    ) -> Asking:
+        return Asking(self, what, tuple(feed_ids), slug, about, known, host_only)
+
+    def add(self, exchange: Exchange) -> None:
+        """It is over."""
+        exchange.end()
+        self.counts[exchange.direction, exchange.what, exchange.outcome] += 1
+        if not exchange.tracked and not self._has_room(exchange):
+            return
+        if len(self._waiting) >= MOST_WAITING:
+            self._dropped += 1
+            return
+        self._held += len(exchange.request_body) + len(exchange.answer_body)
+        if self._held > MOST_HELD:
+            exchange.request_body = exchange.answer_body = b""
+        self._waiting.append(exchange)
+        self._something.set()
+
+    # -- what becomes of a push ---------------------------------------------------------------
+
+    def track(self, exchange: Exchange, feed_id: int, body: bytes) -> None:
+        """Its document is about to be put down; whoever takes it up asks `of_push` for its exchange."""
+        if len(self._pushes) < MOST_WAITING and self._has_room(exchange):
+            exchange.tracked = True
+            exchange.open_until = monotonic() + STORED_WITHIN
+            self._pushes[feed_id, hash(body)] = exchange
+
+    def of_push(self, feed_id: int, body: bytes) -> Exchange | None:
+        """The exchange that brought this document, if it was kept and came to this process."""
+        return self._pushes.pop((feed_id, hash(body)), None) if self._pushes else None
+
+    def stored(self, pushes: Sequence[Exchange], upto: int) -> None:
+        """They are in the log up to this change, and wait to be told of it by `told`; 0: nothing in it is new."""
+        if upto:
+            self._untold.append((upto, list(pushes)))
+            return
+        for exchange in pushes:
+            exchange.open_until = 0.0
+
+    def told(self, head: int, streams: int) -> None:
+        """The live streams of this process were told of everything up to `head`."""
+        for upto, pushes in self._untold:
+            if upto <= head:
+                for exchange in pushes:
+                    exchange.step("Sent to browsers", f"{streams} open {'page' if streams == 1 else 'pages'}")
+                    exchange.open_until = 0.0
+        self._untold = [(upto, pushes) for upto, pushes in self._untold if upto > head]
+
+    # -- writing ------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        while True:
+            await self._something.wait()
+            await asyncio.sleep(PAUSE)
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Writes what is over. Whatever goes wrong is logged, and nobody else's business."""
+        async with self._writing:
+            ready = self._take()
+            if not ready:
+                return
+            try:
+                drafts = await asyncio.to_thread(_drafts, ready)
+                async with self._store.begin(durable=False) as db:
+                    await store_exchanges.record(db, drafts)
+            except Exception as error:  # the database is away: what was so long ago is of no use when it is back
+                self._dropped += len(ready)
+                log.error("exchanges", status="failed", error=type(error).__name__)
+            if self._dropped:
+                log.warning("exchanges", dropped=self._dropped)
+                self._dropped = 0
+
+    def _take(self) -> list[Exchange]:
+        now = monotonic()
+        for key, count in self._alike.items():
+            if count > (most := _most(key)):
+                self._last[key].alike = count - most
+        self._alike.clear()
+        self._last.clear()
+        self._held = 0
+        ready = [one for one in self._waiting if one.open_until <= now]
+        self._waiting = [one for one in self._waiting if one.open_until > now]
+        if not self._waiting:
+            self._something.clear()
+        if self._pushes or self._untold:
+            self._pushes = {key: one for key, one in self._pushes.items() if one.open_until > now}
+            self._untold = [(upto, pushes) for upto, pushes in self._untold if pushes[0].open_until > now]
+        return ready
+
+    def _has_room(self, exchange: Exchange) -> bool:
+        """Whether it is among the first of its kind in this moment; the others are counted with the last of them."""
+        key = (exchange.outcome in ("", "ok"), exchange.what, exchange.direction, exchange.feed_ids)
+        self._alike[key] += 1
+        if self._alike[key] > _most(key):
+            return False
+        self._last[key] = exchange
+        return True
+
+
+def _most(key: object) -> int:
+    went_well = isinstance(key, tuple) and key[0]
+    return MOST_ALIKE if went_well else MOST_TROUBLES
+
+
+# -- what is kept -----------------------------------------------------------------------------
+
+
+def _drafts(ready: Sequence[Exchange]) -> list[Draft]:
+    return [_draft(one) for one in ready]
+
+
+def _draft(exchange: Exchange) -> Draft:
+    known = exchange.known
+    url = masked_url(exchange.url[:LONGEST_URL], known, host_only=exchange.host_only)
+    wire = {
+        "request": _message(exchange.request_headers, exchange.request_body, exchange.request_size, known),
+        "answer": _message(exchange.answer_headers, exchange.answer_body, exchange.answer_size, known),
+    }
+    return Draft(
+        at=datetime.fromtimestamp(exchange.at, UTC),
+        feed_ids=exchange.feed_ids,
+        slug=_text(exchange.slug),
+        about=_text(masked_words(exchange.about, known))[:LONGEST_WORDS],
+        direction=exchange.direction,
+        what=exchange.what,
+        method=exchange.method,
+        url=_text(url),
+        status=exchange.status,
+        took=round(exchange.took, 2),
+        outcome=exchange.outcome,
+        detail=_text(masked_words(exchange.detail, known))[:LONGEST_WORDS],
+        alike=exchange.alike,
+        steps=[(name, round(ms, 2), _text(words)[:LONGEST_WORDS]) for name, ms, words in exchange.steps],
+        wire=packed(wire),
+    )
+
+
+def _message(fields: Fields, body: bytes, size: int, known: Known) -> dict[str, object]:
+    headers = masked_headers(fields, known)
+    media_type = next((value for name, value in headers if name == "content-type"), "")
+    text = masked_body(body, media_type, known)
+    return {"headers": headers, "body": text[:-RAGGED] if size > len(body) else text, "size": size}
+
+
+def _text(words: str) -> str:
+    """PostgreSQL's text cannot hold NUL, nor any a lone surrogate."""
+    return words.replace("\0", "").encode("utf-8", "replace").decode()
