@@ -20,7 +20,7 @@ if (owners && foot && offset(owners) !== offset(mine)) {
     show(document);
   });
   foot.append(" ", button);
-  document.addEventListener("stream:put", ({ detail }) => show(detail.card));
+  for (const what of ["stream:put", "stream:changed"]) document.addEventListener(what, ({ detail }) => show(detail.card));
   document.addEventListener("stream:more", () => show(document));
   show(document);
 }
@@ -28,8 +28,11 @@ if (owners && foot && offset(owners) !== offset(mine)) {
 function show(part) {
   button.textContent = shownMine ? "Show theirs" : "Show mine";
   for (const time of part.querySelectorAll("#stream time[datetime*=T], article.h-entry time[datetime*=T]")) {
-    time.dataset.theirs ??= time.textContent;
-    time.textContent = shownMine ? ours(time.dateTime) : time.dataset.theirs;
+    const theirs = time.dateTime.slice(11, 16); // it is written with the owner's offset
+    if (time.textContent !== theirs && !time.dataset.mine) continue; // other words than a time of day
+    time.textContent = shownMine ? ours(time.dateTime) : theirs;
+    if (shownMine) time.dataset.mine = "true";
+    else delete time.dataset.mine;
   }
 }
 

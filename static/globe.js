@@ -87,7 +87,8 @@ function itemOf(entry) {
   const { lat: toLat, lon: toLon, name } = entry.location;
   Object.assign(item.dataset, { id: entry.id, ordered: card.dataset.ordered, lat: toLat.toFixed(2), lon: toLon.toFixed(2) });
   const link = Object.assign(document.createElement("a"), { href: `/entries/${entry.id}`, dir: "auto" });
-  link.textContent = entry.title || name || entry.summary || "A place";
+  const { content_warning: warning, sensitive } = entry.data;
+  link.textContent = warning || (sensitive === true && "Sensitive") || entry.title || name || entry.summary || "A place";
   const where = Object.assign(document.createElement("span"), { dir: "auto" });
   where.textContent = name && name !== link.textContent ? name : coordinates(item.dataset);
   item.append(time, link, where);

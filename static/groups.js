@@ -27,14 +27,17 @@ export function grow(group, card, entry, old = null) {
 
 export function shrink(group, line) {
   line.remove();
-  if (members(group).length) return say(group);
-  const gone = document.createElement("p");
-  gone.className = "deleted";
-  gone.textContent = "These entries were deleted.";
-  gone.style.minHeight = `${group.offsetHeight}px`;
-  gone.id = group.id;
-  gone.dataset.ordered = group.dataset.ordered;
-  group.replaceWith(gone);
+  if (members(group).length) say(group);
+  else group.replaceWith(deleted(group, "These entries were deleted."));
+}
+
+// What stands in the place of a card that is gone, as high as it was, until the page is loaded again.
+export function deleted(card, words) {
+  const gone = element("p", "deleted", words);
+  gone.id = card.id;
+  Object.assign(gone.dataset, { id: card.dataset.id ?? "", ordered: card.dataset.ordered });
+  gone.style.minHeight = `${card.offsetHeight}px`;
+  return gone;
 }
 
 function members(group) {
@@ -72,12 +75,9 @@ function say(group) {
   const [newest, oldest] = [lines[0], lines.at(-1)];
   const [last, first] = [newest, oldest].map((line) => line.querySelector("time"));
   Object.assign(group.dataset, { ordered: newest.dataset.ordered, since: oldest.dataset.ordered });
-  group.querySelectorAll(".when time, .meta > time").forEach((time) => {
-    time.dateTime = last.dateTime;
-    time.textContent = last.textContent;
-  });
+  group.querySelectorAll(".when time, .meta > time, .num .last").forEach((time) => copy(last, time));
+  copy(first, group.querySelector(".num .first"));
   group.querySelector(".when a").href = newest.querySelector("a").href;
-  group.querySelector(".meta .num").textContent = `${first.textContent}–${last.textContent}`;
   const title = group.querySelector("summary .p-name");
   const more = title.nextElementSibling;
   const amount = lines.reduce((sum, line) => sum + Number(line.dataset.count), 0);
@@ -90,6 +90,11 @@ function say(group) {
   more.textContent = group.dataset.group.startsWith("code:")
     ? more.textContent.replace(/\d[\d,]*/, lines.length)
     : titles(lines);
+}
+
+function copy(from, time) {
+  time.dateTime = from.dateTime;
+  time.textContent = from.textContent;
 }
 
 function heard(lines) {

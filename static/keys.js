@@ -1,19 +1,20 @@
 // Single keys, for those who like them. None does anything that cannot be done without; they can be turned off for good.
 
 import { togglePause } from "./connection.js";
+import { newest } from "./place.js";
 import { showWhatIsNew } from "./timeline.js";
 
 const KEYS = [
   ["j", "The next entry", () => step(1)],
   ["k", "The entry before", () => step(-1)],
-  ["o", "Its original", () => follow('.u-syndication, .body h3 a, .body a[href^="http"]')],
+  ["o", "Its original", () => follow(".u-syndication", ".body h3 a", '.body > :not(.meta, .context) a[href^="http"]')],
   ["Enter", "Its own page", () => follow(".when a")],
   ["x", "Open or close a group", fold],
   [".", "What is new", showWhatIsNew],
   ["t", "To the top", () => scrollTo({ top: 0 })],
   ["/", "Search", () => document.getElementById("q")?.focus()],
   ["p", "Pause, and go on", togglePause],
-  ["s", "The whole screen", () => location.assign(`/screen${location.search}`)],
+  ["s", "The whole screen", () => location.assign(`/screen${new URL(newest(), location).search}`)],
   ["?", "These keys", () => help.showModal()],
 ];
 const OFF = "keys-off";
@@ -53,8 +54,9 @@ function step(by) {
   to?.scrollIntoView({ block: "start" });
 }
 
-function follow(selector) {
-  current()?.querySelector(selector)?.click();
+function follow(...selectors) {
+  const card = current();
+  selectors.map((one) => card?.querySelector(one)).find(Boolean)?.click();
 }
 
 function fold() {

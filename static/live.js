@@ -3,6 +3,8 @@
 // What is heard is told as events on `document`, each with the message in `detail`:
 // live:entry (with `fresh`: not met before), live:delete, live:viewers, live:playing, and live:state for the connection.
 
+import { newest } from "./place.js";
+
 const HELLO_WITHIN = 15_000;
 const STEADY_AFTER = 10_000;
 const FAILURES_TO_FALL = 2;
@@ -247,7 +249,7 @@ function follow(path, position) {
     drop();
     const last = Number(recall("reloaded"));
     remember("reloaded", Date.now());
-    nextTry = setTimeout(() => location.reload(), Math.max(0, last + RELOAD_GAP - Date.now()));
+    nextTry = setTimeout(() => location.replace(newest()), Math.max(0, last + RELOAD_GAP - Date.now()));
   }
 
   function say(state, wait = 0) {

@@ -107,6 +107,7 @@ export function waits(cards, areStuck) {
 }
 
 function refresh() {
+  if (!button) return; // a page that is not live
   for (const card of unseen) if (!card.isConnected) see(card);
   const count = away.size + waiting.length;
   const number = overflows() ? `${MOST}+` : count;

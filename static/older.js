@@ -28,7 +28,7 @@ function link() {
 
 async function load() {
   const older = link();
-  if (!older || loading || loaded >= PAGES) return;
+  if (!older?.href.includes("before=") || loading || loaded >= PAGES) return;
   loading = true;
   const slow = setTimeout(() => older.parentNode.classList.add("loading"), SKELETON_AFTER);
   try {

@@ -19,3 +19,10 @@ export function keepingPlace(stream, change) {
   owed = wanted - there.getBoundingClientRect().top;
   keptAt = scrollY;
 }
+
+// The address of this page's newest entries: older.js lets it name older ones.
+export function newest() {
+  const address = new URL(location.href);
+  address.searchParams.delete("before");
+  return address.pathname + address.search;
+}

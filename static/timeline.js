@@ -3,9 +3,9 @@
 // At the top, entries come in one by one and are seen to; elsewhere they come in above, silently, and a pill tells.
 // Says `stream:put`, `stream:gone` on `document`, for those who count, and hears `stream:pause` from the connection.
 
-import { grow, growsInto, shrink } from "./groups.js";
+import { deleted, grow, growsInto, shrink } from "./groups.js";
 import { forget, isNew, makePill, overflows, tellOf, waits } from "./news.js";
-import { keepingPlace } from "./place.js";
+import { keepingPlace, newest } from "./place.js";
 
 const NEAR_THE_TOP = 120;
 const ONE_EVERY = 1_500;
@@ -42,8 +42,7 @@ function hear(entry, fresh) {
   holder.innerHTML = entry.html;
   const card = holder.content.firstElementChild;
   if (!card) return;
-  const there = document.getElementById(card.id);
-  if (there) return later(() => edit(there, card, entry));
+  if (document.getElementById(card.id)) return later(() => edit(card, entry));
   if (held.has(card.id)) return void held.set(card.id, { ...held.get(card.id), card, entry });
   if (!belongs(card) || (fresh && overflows(held.size))) return;
   held.set(card.id, { card, entry, fresh });
@@ -106,7 +105,7 @@ function pause(now) {
 
 // The pill, and the key that does the same.
 export function showWhatIsNew() {
-  if (overflows()) return location.assign(location.pathname + location.search);
+  if (overflows()) return location.assign(newest());
   [...held.keys()].forEach(put);
   const all = entries();
   const first = all.find(isNew) ?? all[0];
@@ -145,32 +144,35 @@ function apply() {
   else keepingPlace(stream, change);
 }
 
-function edit(there, card, entry) {
+function edit(card, entry) {
+  const there = document.getElementById(card.id);
+  if (!there) return;
   const group = there.closest(".group");
-  if (group) return changeMember(group, there, card, entry);
-  card.querySelectorAll("details").forEach((one, number) => (one.open ||= there.querySelectorAll("details")[number]?.open ?? false));
-  mend(card, there.className.match(/\bt\d\d\b/)?.[0]);
-  replace(there, card);
-}
-
-function changeMember(group, member, card, entry) {
-  if (card.dataset.group !== group.dataset.group) return; // it is something else now; a reload puts it right
-  grow(group, card, entry, member);
+  if (group) {
+    // What has become something else stays until the page is loaded again.
+    if (card.dataset.group === group.dataset.group) whenUnused(card.id, (old) => changed(grow(group, card, entry, old)));
+    return;
+  }
+  whenUnused(card.id, (old) => {
+    card.querySelectorAll("details").forEach((one, number) => (one.open ||= Boolean(old.querySelectorAll("details")[number]?.open)));
+    old.replaceWith(card);
+    arrange();
+    changed(card);
+  });
 }
 
 function remove(id) {
-  const there = document.getElementById(`e-${id}`);
-  if (!there) return;
-  document.dispatchEvent(new CustomEvent("stream:gone", { detail: { card: there } }));
-  const group = there.closest(".group");
-  if (group) return shrink(group, there);
-  const gone = document.createElement("p");
-  gone.id = there.id;
-  gone.className = "deleted";
-  Object.assign(gone.dataset, { id, ordered: there.dataset.ordered });
-  gone.textContent = "This entry was deleted.";
-  gone.style.minHeight = `${there.offsetHeight}px`; // until the page is loaded again
-  replace(there, gone);
+  whenUnused(`e-${id}`, (old) => {
+    const group = old.closest(".group");
+    if (group) shrink(group, old);
+    else old.replaceWith(deleted(old, "This entry was deleted."));
+    document.dispatchEvent(new CustomEvent("stream:gone"));
+    if (group?.isConnected) changed(group);
+  });
+}
+
+function changed(card) {
+  document.dispatchEvent(new CustomEvent("stream:changed", { detail: { card: card.closest(".group") ?? card } }));
 }
 
 // -- into the document ----------------------------------------------------------------------------
@@ -249,9 +251,11 @@ function letGo(card) {
   const day = card.closest("section[data-day]");
   card.remove();
   if (!day.querySelector("[data-ordered]")) day.remove();
-  const older = document.querySelector("a[rel=next]");
+  const older = document.querySelector(".older a[rel=next]");
   const last = stream.querySelector("section[data-day]:last-of-type");
-  if (older && last) older.href = `/day/${last.dataset.day}`;
+  if (!older || !last) return;
+  older.href = `/day/${last.dataset.day}`; // what was let go of stands there
+  older.textContent = `${last.querySelector("h2 span").textContent} ${last.querySelector("h2 time").textContent} and earlier`;
 }
 
 function entries() {
@@ -263,18 +267,17 @@ function entries() {
 const waiting = new Map();
 let lookAgain = 0;
 
-function replace(there, next) {
-  waiting.set(there.id, next);
+function whenUnused(id, change) {
+  waiting.set(id, change); // the latest is enough
   settle();
 }
 
 function settle() {
-  for (const [id, next] of waiting) {
+  for (const [id, change] of waiting) {
     const there = document.getElementById(id);
     if (there && inUse(there)) continue;
     waiting.delete(id);
-    there?.replaceWith(next);
-    if (there) arrange();
+    if (there) change(there);
   }
   clearTimeout(lookAgain);
   if (waiting.size) lookAgain = setTimeout(later, LOOK_AGAIN, settle);

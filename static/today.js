@@ -1,27 +1,36 @@
 // Today's figures, kept up in place and in silence: the sentence, the filters' counts, the ribbon's ticks and its needle.
+// Where it is more than a number that changes, a new day say, they are asked for again.
+
+import { keepingPlace, newest } from "./place.js";
+
+const EVERY = 20_000;
+const NOT_ALL_AT_ONCE = 5_000; // other pages are open too
 
 const main = document.querySelector("main[data-live-url]");
-const filters = document.querySelector("[data-counts]");
-const sentence = document.querySelector("h1[data-told]");
-const ribbon = document.querySelector(".lead .ribbon[data-now]");
-const EVERY = 20_000;
+let asking = 0;
 
-if (main && filters) {
-  const today = filters.dataset.counts;
-  document.addEventListener("stream:put", ({ detail }) => {
-    if (!detail.fresh || detail.day !== today) return;
-    const { entry } = detail;
-    add("", 1);
-    add(entry.kind, 1);
-    tell(entry.kind, amountOf(entry), today);
-    tick(entry.kind, detail.card);
-  });
-  document.addEventListener("stream:gone", ({ detail: { card } }) => {
-    const kind = card.className.match(/\bk-(\w+)/)?.[1];
-    if (kind && card.dataset.day === today) ["", kind].forEach((one) => add(one, -1));
-  });
+if (main && lead()) {
+  document.addEventListener("stream:put", ({ detail }) => came(detail));
+  document.addEventListener("stream:gone", askSoon);
+  document.addEventListener("visibilitychange", moveNeedle);
+  setInterval(moveNeedle, EVERY);
   moveNeedle();
-  setInterval(() => document.hidden || moveNeedle(), EVERY);
+}
+
+function lead() {
+  return document.querySelector(".lead:has([data-counts])");
+}
+
+function came({ entry, fresh, day, card }) {
+  const { day: today, minute } = ownersClock(new Date());
+  if (day !== today) return;
+  const { counts } = lead().querySelector("[data-counts]").dataset;
+  const told = lead().querySelector("h1[data-told]")?.dataset.told ?? today;
+  if (!fresh || counts !== today || told !== today) return askSoon();
+  if (!new URL(location.href).searchParams.has("kind")) add("", 1);
+  add(entry.kind, 1);
+  tell(entry.kind, amountOf(entry));
+  tick(entry.kind, Math.min(minute, ownersClock(new Date(card.dataset.ordered)).minute));
 }
 
 // A push counts as its commits, photos as many as there are.
@@ -32,13 +41,12 @@ function amountOf({ kind, data, media }) {
 }
 
 function add(kind, by) {
-  const count = filters.querySelector(`[data-count="${CSS.escape(kind)}"]`);
-  if (count) count.textContent = written(Math.max(0, read(count.textContent) + by) || "");
+  const count = lead().querySelector(`[data-count="${CSS.escape(kind)}"]`);
+  if (count) count.textContent = written(read(count.textContent) + by);
 }
 
-function tell(kind, amount, today) {
-  if (sentence?.dataset.told !== today) return;
-  const link = sentence.querySelector(`[data-amount="${CSS.escape(kind)}"]`);
+function tell(kind, amount) {
+  const link = lead().querySelector(`h1 [data-amount="${CSS.escape(kind)}"]`);
   if (!link) return;
   const now = read(link.textContent) + amount;
   link.textContent = `${written(now)} ${now === 1 ? link.dataset.one : link.dataset.many}`;
@@ -49,17 +57,18 @@ function read(text) {
 }
 
 function written(number) {
-  return typeof number === "number" ? number.toLocaleString(document.documentElement.lang) : number;
+  return number.toLocaleString(document.documentElement.lang);
 }
 
 // -- the ribbon -----------------------------------------------------------------------------------
 
-function tick(kind, card) {
+function tick(kind, minute) {
+  const ribbon = lead().querySelector(".ribbon[data-ticks]");
   if (!ribbon) return;
   const svg = ribbon.querySelector("svg");
   const { foot, tops } = JSON.parse(ribbon.dataset.ticks);
   const line = document.createElementNS(svg.namespaceURI, "path");
-  line.setAttribute("d", `M${minute(new Date(card.dataset.ordered))} ${foot}V${tops[kind] ?? tops.other}`);
+  line.setAttribute("d", `M${minute} ${foot}V${tops[kind] ?? tops.other}`);
   for (const [name, value] of Object.entries({ stroke: "currentColor", "stroke-width": 3, "vector-effect": "non-scaling-stroke" })) {
     line.setAttribute(name, value);
   }
@@ -67,20 +76,46 @@ function tick(kind, card) {
 }
 
 function moveNeedle() {
-  if (!ribbon) return;
-  const now = minute(new Date());
+  const ribbon = lead()?.querySelector(".ribbon[data-now]");
+  if (!ribbon || document.hidden) return;
+  const { day, minute } = ownersClock(new Date());
+  if (day !== lead().querySelector("[data-counts]").dataset.counts) return askSoon();
   const needle = ribbon.querySelector(".needle");
-  needle.setAttribute("d", needle.getAttribute("d").replace(/^M\d+/, `M${now}`));
+  needle.setAttribute("d", needle.getAttribute("d").replace(/^M\d+/, `M${minute}`));
   const ahead = ribbon.querySelector(".ahead");
-  ahead.setAttribute("x", now);
-  ahead.setAttribute("width", 1440 - now);
+  ahead.setAttribute("x", minute);
+  ahead.setAttribute("width", 1440 - minute);
 }
 
-// Of the owner's day.
-function minute(when) {
-  const form = { hour: "numeric", minute: "numeric", hourCycle: "h23", timeZone: main.dataset.zone };
-  const parts = Object.fromEntries(
-    new Intl.DateTimeFormat("en", form).formatToParts(when).map(({ type, value }) => [type, Number(value)]),
-  );
-  return parts.hour * 60 + parts.minute;
+function ownersClock(when) {
+  const form = {
+    year: "numeric", month: "2-digit", day: "2-digit", hour: "numeric", minute: "numeric",
+    hourCycle: "h23", timeZone: main.dataset.zone,
+  };
+  const parts = new Intl.DateTimeFormat("en", form).formatToParts(when);
+  const { year, month, day, hour, minute } = Object.fromEntries(parts.map(({ type, value }) => [type, value]));
+  return { day: `${year}-${month}-${day}`, minute: Number(hour) * 60 + Number(minute) };
+}
+
+// -- afresh ---------------------------------------------------------------------------------------
+
+function askSoon() {
+  asking ||= setTimeout(ask, Math.random() * NOT_ALL_AT_ONCE);
+}
+
+async function ask() {
+  const old = lead();
+  try {
+    if (old.contains(document.activeElement)) return;
+    const answer = await fetch(newest());
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const next = page.querySelector(".lead");
+    if (!answer.ok || !next || old.contains(document.activeElement)) return;
+    if (scrollY) keepingPlace(document.getElementById("stream"), () => old.replaceWith(next));
+    else old.replaceWith(next);
+  } catch {
+    // at the next occasion
+  } finally {
+    asking = 0;
+  }
 }

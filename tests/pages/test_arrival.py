@@ -240,6 +240,28 @@ async def test_a_group_that_grows_changes_its_words_and_stays_where_it_is(stream
         assert "3 tracks by Salt Marsh Radio" in str(reloaded)
 
 
+async def test_a_member_that_is_edited_twice_or_used_stays_a_member(stream: Living, browser: Browser) -> None:
+    now = stream.site.now()
+    made = [await listens(stream, f"song {number}", "Ilse", now - timedelta(minutes=number)) for number in range(3)]
+    async with reading(browser, stream) as page:
+        group = page.locator(".group")
+        await group.locator("summary").click()
+        await page.keyboard.press("p")
+        changed = await edits(stream.site, made[0], data={"track": "first", "artist": "Ilse"})
+        changed = await edits(stream.site, changed, data={"track": "second", "artist": "Ilse"})
+        await becomes(page, f"Number(document.querySelector('main').dataset.position) >= {changed.seq}")
+        await page.keyboard.press("p")
+        await expect(group.locator(".member .p-name")).to_have_text(["second", "song 1", "song 2"])
+
+        link = card(page, made[0]).locator("a").first
+        await link.focus()
+        changed = await edits(stream.site, changed, data={"track": "third", "artist": "Ilse"})
+        await becomes(page, f"Number(document.querySelector('main').dataset.position) >= {changed.seq}")
+        assert await link.evaluate("link => link === document.activeElement")
+        await link.blur()
+        await expect(group.locator(".member .p-name").first).to_have_text("third")
+
+
 async def listens(stream: Living, track: str, artist: str, when: datetime) -> Any:
     data = {"track": track, "artist": artist, "album": "Estuary"}
     return await writes(stream.site, track, kind="listen", published=when, data=data)
@@ -302,6 +324,31 @@ async def test_the_sentence_the_filters_and_the_ribbon_count_along(stream: Livin
         assert await page.locator("h1").inner_text() == said
 
 
+async def test_a_deletion_is_counted_too(stream: Living, browser: Browser) -> None:
+    made = [await writes(stream.site, f"number {number}", kind="article") for number in range(2)]
+    async with reading(browser, stream) as page:
+        await deletes(stream.site, made[0])
+        await expect(page.locator('.filters [data-count="article"]')).to_have_text("1")
+        await expect(page.locator('h1 [data-amount="article"]')).to_have_text("1 post")
+
+
+async def test_after_midnight_the_page_tells_of_the_new_day(stream: Living, browser: Browser) -> None:
+    await writes(stream.site, "of today", kind="article")
+    async with await browser.new_context() as opened:
+        page = await opened.new_page()
+        await page.clock.install()
+        await page.goto(stream.url)
+        await expect(page.locator("#live")).to_have_attribute("data-state", "live")
+        today = await page.locator(".lead [data-counts]").get_attribute("data-counts")
+        tomorrow = stream.site.now() + timedelta(days=1)
+        object.__setattr__(stream.site, "now", lambda: tomorrow)
+        await page.clock.set_system_time(tomorrow)
+        await page.clock.fast_forward(30_000)
+        await expect(page.locator("h1")).to_contain_text("Nothing yet today. Yesterday")
+        assert await page.locator(".lead [data-counts]").get_attribute("data-counts") != today
+        await expect(page.locator(".lead .ribbon path:not(.needle)")).to_have_count(0)
+
+
 # -- pause, keys, clock ---------------------------------------------------------------------------
 
 
@@ -345,6 +392,18 @@ async def test_single_keys_go_through_the_stream_and_can_be_turned_off(stream: L
         await page.reload()
         await page.keyboard.press("j")
         assert await page.evaluate(focused) is None
+
+
+async def test_keys_do_nothing_wrong_on_a_page_of_older_entries(stream: Living, browser: Browser) -> None:
+    await has_posts(stream, 60)
+    older = (await stream.http.get("/api/entries?limit=50")).json()["next"]
+    async with await browser.new_context() as opened:
+        page = await opened.new_page()
+        complaints = complaints_of(page, stream.url)
+        await page.goto(f"{stream.url}/?before={older}")
+        for key in ".pjxot":
+            await page.keyboard.press(key)
+        assert complaints == []
 
 
 async def test_a_visitor_can_have_the_times_of_his_own_clock(stream: Living, browser: Browser) -> None:
