@@ -146,21 +146,23 @@ async def list_entries(
 
 
 async def _changes(site: Site, encoder: Encoder, caller: Caller, wanted: Filter, position: int, limit: int) -> Response:
+    """A filter may go through the whole log: so each page of it is read by itself, and others read in between."""
     items: list[bytes] = []
     async with site.store.read() as db:
         head = await changes.head(db)
-        while len(items) < limit and position < head:
-            page = await changes.after(db, position, audience=caller.audience, limit=MOST, upto=head)
-            for change in page:
-                told = gate.told(change, caller.audience, wanted, with_quiet=True)
-                if told:
-                    items.append(encoder.entry(change) if told == "entry" else encoder.tombstone(change))
-                position = change.seq
-                if len(items) == limit:
-                    break
-            if len(page) < MOST and len(items) < limit:
-                position = head
-            await asyncio.sleep(0)  # a filter may go through the whole log
+    while len(items) < limit and position < head:
+        async with site.store.read() as db:
+            page = await changes.after(db, position, audience=caller.audience, wanted=wanted, limit=MOST, upto=head)
+        for change in page:
+            told = gate.told(change, caller.audience, wanted, with_quiet=True)
+            if told:
+                items.append(encoder.entry(change) if told == "entry" else encoder.tombstone(change))
+            position = change.seq
+            if len(items) == limit:
+                break
+        if len(page) < MOST and len(items) < limit:
+            position = head
+        await asyncio.sleep(0)
     return _listing(items, None, position if items or position == head else head)
 
 
@@ -374,7 +376,7 @@ async def post_token(new: NewToken, site: SiteOf) -> Response:
 @router.delete("/tokens/{name:path}", status_code=204, dependencies=[may("owner")])
 async def delete_token(name: str, site: SiteOf) -> None:
     """Makes a token worthless, at once."""
-    async with site.store.begin() as db:
+    async with site.store.begin(rings=[bells.KEYS]) as db:
         await owner.revoke_token(db, name)
 
 

@@ -29,6 +29,8 @@ from lifestream.types import Filter, Source, Stored
 from lifestream.view.words import date_words, weekday
 from lifestream.write import source_json
 
+WAYS_IN = ("/setup", "/login", "/admin")
+
 
 class Page(TypedDict):
     """A part of the stream, newest first; `days` has its entries as cards under the owner's days.
@@ -89,7 +91,7 @@ async def _timeline(request: Request, wanted: Filter, template: str, more: dict[
         site.settings.version,
         seq,
         indexed,
-        _shown_of(known),
+        shown_of(known),
         playing and tuple(playing.values()),
         f"{now:%Y-%m-%d %H:%M}",
     )
@@ -146,7 +148,8 @@ async def entry_page(request: Request) -> Response:
     except Gone:
         return await respond(request, caller, "gone.html", {}, status=410)
     meta = head.of_entry(site.config, stored)
-    return await respond(request, caller, "entry.html", {"stored": stored, "meta": meta} | around_it)
+    context = {"stored": stored, "told": head.veiled(stored).entry, "meta": meta}
+    return await respond(request, caller, "entry.html", context | around_it)
 
 
 async def _around_entry(reader: Reader, stored: Stored) -> dict[str, Any]:
@@ -215,23 +218,24 @@ def rendered(request: Request, caller: Caller, template: str, context: Mapping[s
 
 
 def reply(request: Request, caller: Caller, body: "Body", *, status: int = 200, links: str = "") -> Response:
-    """A page. What the owner sees is for him alone, so it is never kept by anybody in between."""
-    headers = {
-        "Cache-Control": "private, no-cache" if caller.scope else "public, max-age=0, must-revalidate",
-        "Vary": "Cookie",
-    }
+    """A page. What the owner sees is for him alone, so it is never kept by anybody in between; nor is what leads to him
+    by anybody at all: the set-up page holds a key.
+    """
+    way_in = not caller.scope and request.url.path.startswith(WAYS_IN)
+    public = "no-store" if way_in else "public, max-age=0, must-revalidate"
+    headers = {"Cache-Control": "private, no-cache" if caller.scope else public, "Vary": "Cookie"}
     if links:
         headers["Link"] = links
-    if status == 200:
+    if status == 200 and not way_in:
         headers["ETag"] = body.etag
         if body.etag in (one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")):
             return Response(status_code=304, headers=headers)
-    return HTMLResponse(body.html, status, headers)
+    return HTMLResponse(body.content, status, headers)
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    html: bytes
+    content: bytes
     etag: str
 
 
@@ -252,10 +256,10 @@ class Kept:
     def put(self, key: Hashable, body: Body) -> None:
         there = self._pages.pop(key, None)
         self._pages[key] = body
-        self._room += (len(there.html) if there else 0) - len(body.html)
+        self._room += (len(there.content) if there else 0) - len(body.content)
         while self._room < 0:
             _, oldest = self._pages.popitem(last=False)
-            self._room += len(oldest.html)
+            self._room += len(oldest.content)
 
 
 def site_facts(site: Site) -> SiteFacts:
@@ -290,7 +294,7 @@ def _older(request: Request, cursor: str | None) -> str | None:
     return f"{request.url.path}?{urlencode(query | {'before': cursor})}"
 
 
-def _shown_of(known: Sequence[Source]) -> Hashable:
+def shown_of(known: Sequence[Source]) -> Hashable:
     """What a page shows of the sources, besides their entries."""
     return tuple(
         (

@@ -96,6 +96,15 @@ def test_what_was_exported_can_be_imported_elsewhere(
     assert opml.read(lifestream("export", "opml")) == opml.read(Path("out.opml").read_bytes())
 
 
+def test_addresses_as_older_readers_write_them_are_understood(lifestream: Command, machine: Path) -> None:
+    outlines = "".join(
+        f'<outline xmlUrl="{url}"/>' for url in ("feed://one.example/rss", "feed:https://two.example/rss")
+    )
+    (machine / "old.opml").write_text(f'<opml version="2.0"><body>{outlines}</body></opml>')
+    assert orjson.loads(lifestream("import", "opml", "old.opml", "--json"))["skipped"] == []
+    assert {one["url"] for one in listed(lifestream).values()} >= {"http://one.example/rss", "https://two.example/rss"}
+
+
 def test_a_bad_file_is_one_clear_error(lifestream: Command, machine: Path) -> None:
     (machine / "no.opml").write_bytes(b"<html><p>Sign in")
     for file, words in (("no.opml", b"not OPML"), ("nowhere.opml", b"nowhere.opml")):

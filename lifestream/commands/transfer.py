@@ -62,10 +62,17 @@ async def _follow(site: Any, one: Any) -> str:
         taken = {source.slug for source in await sources.every(db, audience="owner")}
     usable = sources.SLUG.fullmatch(one.slug) and one.slug not in taken
     new = checked(
-        NewSource, url=one.xml_url, title=one.title[:200], slug=one.slug if usable else "",
+        NewSource, url=web_address_of(one.xml_url), title=one.title[:200], slug=one.slug if usable else "",
         kind=one.kind if one.kind in KINDS else "", visibility="private" if one.private else "public",
     )  # fmt: skip
     return str((await add_source(site, new)).slug)
+
+
+def web_address_of(url: str) -> str:
+    """Older readers write `feed://host/path`, or `feed:https://host/path`."""
+    if url.startswith("feed://"):
+        return f"http{url.removeprefix('feed')}"
+    return url.removeprefix("feed:")
 
 
 @export_app.command("opml")

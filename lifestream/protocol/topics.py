@@ -38,6 +38,11 @@ class Topic:
         return with_query(f"/feed.{self.format}", self.wanted)
 
     @property
+    def media_type(self) -> str:
+        found = MEDIA_TYPES[self.format]
+        return found if self.format == "json" else f"{found}; charset=utf-8"
+
+    @property
     def page(self) -> str:
         """The page that shows the same."""
         source = self.wanted.source

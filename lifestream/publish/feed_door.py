@@ -6,8 +6,10 @@ from starlette.routing import Route
 
 from lifestream import index
 from lifestream.errors import NotFound
-from lifestream.publish.outbound_feeds import asked_for, render
+from lifestream.pages import Body, Kept, shown_of
+from lifestream.publish.outbound_feeds import Topic, asked_for, render
 from lifestream.site import Site
+from lifestream.store import changes, search, sources
 
 
 async def feed(request: Request) -> Response:
@@ -18,17 +20,34 @@ async def feed(request: Request) -> Response:
         raise NotFound("There is no feed at this address.")
     if topic.wanted.q:
         await index.before_search(site)
-    async with site.store.read(long=topic.wanted.searches) as db:
-        found = await render(db, site.config, site.now(), topic)
+    found = await _document(request, site, topic)
     headers = {
         "ETag": found.etag,
         "Cache-Control": "public, max-age=0, must-revalidate",
-        "Link": f'<{site.config.hub_url}>; rel="hub", <{found.self_url}>; rel="self"',
+        "Link": f'<{site.config.hub_url}>; rel="hub", <{site.config.base_url}{topic.path}>; rel="self"',
         "Access-Control-Allow-Origin": "*",
     }
     if found.etag in (one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")):
         return Response(status_code=304, headers=headers)
-    return Response(found.body, headers=headers | {"Content-Type": found.media_type})
+    return Response(found.content, headers=headers | {"Content-Type": topic.media_type})
+
+
+async def _document(request: Request, site: Site, topic: Topic) -> Body:
+    """Written once for as long as nothing changes that it is made of; tombstones have had their time by the hour."""
+    kept: Kept = request.app.state.kept
+    async with site.store.read() as db:
+        seq = await changes.head(db)
+        known = shown_of(await sources.every(db, audience="public"))
+        indexed = await search.position(db) if topic.wanted.q else 0
+    now = site.now()
+    key = ("feed", topic.path, site.settings.version, seq, indexed, known, f"{now:%Y-%m-%d %H}")
+    body = kept.get(key)
+    if body is None:
+        async with site.store.read(long=topic.wanted.searches) as db:
+            feed = await render(db, site.config, now, topic)
+        body = Body(feed.body, feed.etag)
+        kept.put(key, body)
+    return body
 
 
 routes = [

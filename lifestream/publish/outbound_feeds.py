@@ -16,7 +16,7 @@ from lifestream.access import wanted_of
 from lifestream.config import Config
 from lifestream.errors import InvalidInput
 from lifestream.protocol.hub import address_key
-from lifestream.protocol.topics import FORMATS, MEDIA_TYPES, Format, Topic
+from lifestream.protocol.topics import FORMATS, Format, Topic
 from lifestream.publish.feeds import atom, jsonfeed, rss
 from lifestream.publish.feeds.document import Document, site_title
 from lifestream.render import filter_title
@@ -76,10 +76,7 @@ async def render(db: AsyncConnection, config: Config, now: datetime, topic: Topi
     Where `topic.wanted.q` is asked for, `index.before_search` goes before the transaction.
     """
     document = await _document(db, config, now, topic)
-    media_type = MEDIA_TYPES[topic.format]
-    if topic.format != "json":
-        media_type += "; charset=utf-8"
-    return OwnFeed(document.self_url, media_type, WRITERS[topic.format](document), document.seq)
+    return OwnFeed(document.self_url, topic.media_type, WRITERS[topic.format](document), document.seq)
 
 
 async def _document(db: AsyncConnection, config: Config, now: datetime, topic: Topic) -> Document:

@@ -5,6 +5,7 @@ query that misses nothing (docs/decisions.md, "One log, one number").
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Integer, bindparam, func, or_, select, text
@@ -14,9 +15,10 @@ from lifestream.protocol.live import LARGEST, seq_range
 from lifestream.store import gate
 from lifestream.store.rows import STORED, to_stored
 from lifestream.store.tables import EntryRow, SourceRow
-from lifestream.types import Audience, Stored
+from lifestream.types import Audience, Filter, Stored
 
 LOG_LOCK = 0x6C6F67  # "log"
+EVERYTHING = Filter()
 
 
 async def in_turn(db: AsyncConnection) -> None:
@@ -42,15 +44,25 @@ async def head(db: AsyncConnection) -> int:
 
 
 async def after(
-    db: AsyncConnection, position: int, *, audience: Audience, limit: int, upto: int | None = None, whole: bool = False
+    db: AsyncConnection,
+    position: int,
+    *,
+    audience: Audience,
+    limit: int,
+    upto: int | None = None,
+    wanted: Filter = EVERYTHING,
+    whole: bool = False,
 ) -> Sequence[Stored]:
     """The changes with `position` < seq ≤ `upto`, oldest first: what `audience` may see, and what it may hold.
 
-    Whether each is told as an entry or as a delete is for `gate.told` to say. `whole`: also with places that their
-    sources hide.
+    Whether each is told as an entry or as a delete is for `gate.told` to say; what does not concern `wanted` may be left
+    out already. `whole`: also with places that their sources hide.
     """
+    query = _AFTER[audience]
+    if asked := replace(wanted, q=""):  # words are not looked for here: the index may be behind
+        query = query.where(gate.concerns(asked))
     places = {"position": position, "upto": LARGEST if upto is None else upto, "most": limit}
-    return [to_stored(row, whole=whole) for row in await db.execute(_AFTER[audience], places)]
+    return [to_stored(row, whole=whole) for row in await db.execute(query, places)]
 
 
 async def newest(db: AsyncConnection, limit: int) -> Sequence[Stored]:

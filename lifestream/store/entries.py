@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Integer, Table, and_, bindparam, insert, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Integer, Table, and_, bindparam, insert, or_, select, true, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lifestream.clean.dates import ordered_at
@@ -166,7 +166,7 @@ async def renumber_source(
     """Gives each living entry of a source, or those with a place, a new number, with `values`; returns how many."""
     living = select(EntryRow.id).where(EntryRow.source_id == source_id, EntryRow.deleted_by == "")
     if only_placed:
-        living = living.where(EntryRow.lat.is_not(None))
+        living = living.where(or_(EntryRow.lat.is_not(None), EntryRow.place != "", EntryRow.kind == "checkin"))
     ids = list((await db.execute(living.order_by(EntryRow.seq))).scalars())
     if not ids:
         return 0
@@ -275,7 +275,8 @@ async def tombstones(
     query = (
         _joined(select(*STORED))
         .where(EntryRow.exposed, EntryRow.seq >= (since - EPOCH) // MICROSECOND)
-        .where(left if only_source else or_(left, EntryRow.seq != EntryRow.first_seq))
+        .where(EntryRow.seq != EntryRow.first_seq)  # an index of its own has these
+        .where(left if only_source else true())
         .order_by(EntryRow.seq.desc())
         .limit(limit if only_source else MOST_CHANGES)
     )

@@ -6,7 +6,7 @@ from typing import Literal
 
 from sqlalchemy import ColumnElement, or_, true
 
-from lifestream.store.filters import matches
+from lifestream.store.filters import condition, matches
 from lifestream.store.tables import EntryRow, SourceRow
 from lifestream.types import Audience, Filter, Stored
 
@@ -19,6 +19,11 @@ def readable(audience: Audience) -> ColumnElement[bool]:
 def in_log(audience: Audience) -> ColumnElement[bool]:
     """Of the log: what is readable, and what was once and must be told to be gone."""
     return true() if audience == "owner" else or_(SourceRow.visibility == "public", EntryRow.exposed)
+
+
+def concerns(wanted: Filter) -> ColumnElement[bool]:
+    """Of the log: what a stream for `wanted` may have to tell. The rest passed no filter of it, ever."""
+    return or_(condition(wanted), EntryRow.deleted_by != "", EntryRow.seq != EntryRow.first_seq)
 
 
 def told(

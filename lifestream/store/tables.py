@@ -219,6 +219,7 @@ class InboxRow(Base):
 
 
 _PLACED = text("lat IS NOT NULL")
+_CHANGED = text("seq <> first_seq")
 _PLACED_ORDER = ("ordered_at", "id", "source_id", "lat", "lon")
 
 
@@ -233,6 +234,7 @@ class EntryRow(Base):
         Index("ix_entries_source_ordered", "source_id", "ordered_at", "id"),
         Index("ix_entries_source_link", "source_id", "link_key"),
         Index("ix_entries_placed", *_PLACED_ORDER, sqlite_where=_PLACED, postgresql_where=_PLACED),
+        Index("ix_entries_changed", "seq", sqlite_where=_CHANGED, postgresql_where=_CHANGED),
     )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
@@ -508,6 +510,8 @@ class PictureRow(Base):
     """due, kept, lost, gone"""
     why: Mapped[str] = mapped_column(default="")
     """What the last try failed of."""
+    at_home: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """It came from where only the owner's networks lead."""
     newest: Mapped[datetime]
     """The `ordered_at` of the newest entry with it: the newest are fetched first."""
     width: Mapped[int | None]

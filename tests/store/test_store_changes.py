@@ -3,15 +3,18 @@
 import asyncio
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from lifestream.site import Site
-from lifestream.store import changes, entries, sources
+from lifestream.store import changes, entries, gate, sources
 from lifestream.store.database import Store
-from lifestream.types import Entry
+from lifestream.types import Entry, Filter, Location, Near
+from tests.living import on_sqlite
 from tests.store.story import DAY, NOON, SECOND, arrives, feed_source, flipped, head, local_source, log, note, raw
+from tests.stories import deletes, edits, writes
 
 WRITERS = 8
 NOTES_EACH = 15
@@ -233,3 +236,39 @@ async def _writing(path: Path, name: str) -> asyncio.subprocess.Process:
 async def _notes(site: Site) -> sources.Source:
     async with site.store.read() as db:
         return await sources.get(db, "notes", audience="owner")
+
+
+async def test_what_is_left_out_for_a_filter_would_not_have_been_told(site: Site) -> None:
+    for number in range(6):
+        kind, tag = ("photo", "note")[number % 2], ("Kitten", "dog", "kitten")[number % 3]
+        await writes(site, f"{kind} {number}", kind=kind, tags=(tag,), location=Location(51 + number / 100, 0))
+    leaves = await writes(site, "leaves", kind="photo", tags=("kitten",))
+    await edits(site, leaves, kind="note", tags=())
+    await deletes(site, await writes(site, "goes"))
+    near = Filter(near=Near(51, 0, 3))
+    for wanted in (Filter(kind="photo"), Filter(tag="kitten"), near, Filter(source="notes"), Filter(source="other")):
+        async with site.store.read() as db:
+            everything = await changes.after(db, 0, audience="public", limit=100)
+            found = await changes.after(db, 0, audience="public", limit=100, wanted=wanted)
+        told = [one.seq for one in everything if gate.told(one, "public", wanted)]
+        assert [one.seq for one in found if gate.told(one, "public", wanted)] == told
+        assert len(found) < len(everything) or wanted.source == "notes"
+
+
+@on_sqlite
+async def test_a_feed_reads_of_the_log_only_what_has_changed(site: Site) -> None:
+    asked: list[str] = []
+
+    def remember(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("SELECT"):
+            asked.append(statement)
+
+    async with site.store.read() as db:
+        event.listen(db.sync_connection, "before_cursor_execute", remember)
+        for wanted in (Filter(), Filter(source="notes"), Filter(kind="photo")):
+            await entries.tombstones(db, wanted=wanted, since=site.now(), limit=50)
+        event.remove(db.sync_connection, "before_cursor_execute", remember)
+        assert asked
+        for one in asked:
+            plan = [row.detail for row in await db.execute(text(f"EXPLAIN QUERY PLAN {one.replace('?', '1')}"))]
+            assert any("ix_entries_changed" in step for step in plan), plan
