@@ -13,6 +13,7 @@ from lifestream import client as clients
 from lifestream import post
 from lifestream.client import Client, Response
 from lifestream.errors import BadAddress, TimedOut, Unreachable
+from tests.fakes import SOON
 from tests.servers import (
     CERTIFICATE,
     KIB,
@@ -260,6 +261,7 @@ async def test_what_was_sent_on_a_connection_that_then_closed_is_not_sent_twice(
         b"HTTP/1.1 200 OK\r\nX: \0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200 * KIB,
         b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 10_000,
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n" + b"X: y\r\n" * 3_000 + b"\r\n",
         b"HTTP/1.1 100 Continue\r\n\r\n" * 1000,
         b"SSH-2.0-OpenSSH_9.2\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
@@ -271,6 +273,12 @@ async def test_what_is_no_answer_is_unreachable(sent: bytes) -> None:
     async with serving(raw=writing(sent)) as server, client() as http:
         with pytest.raises(Unreachable, match=r"127\.0\.0\.1 broke off"):
             await deliver(http, server.url("/hush"))
+
+
+async def test_what_is_no_answer_is_not_waited_for() -> None:
+    async with serving(raw=writing(b"SSH-2.0-OpenSSH_9.2\r\n", then=for_ever)) as server, client() as http:
+        with pytest.raises(Unreachable, match="broke off"):
+            await deliver(http, server.url(), timeout=SOON)
 
 
 @pytest.mark.parametrize(
@@ -303,9 +311,25 @@ async def test_of_a_long_body_the_beginning_is_kept() -> None:
     assert (response.status, response.body) == (500, b"x" * 4 * KIB)
 
 
-async def test_an_answer_that_comes_before_all_is_sent_counts() -> None:
-    async with serving(greeting=ok(status="413 Too Large"), raw=for_ever) as server, client() as http:
-        assert (await deliver(http, server.url(), bytes(32 * MIB))).status == 413
+async def test_an_answer_that_comes_before_all_is_sent_counts_and_ends_the_connection() -> None:
+    ended = asyncio.Event()
+
+    async def at_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(ok(status="413 Too Large"))
+        with suppress(ConnectionError):
+            while await reader.read(MIB):
+                pass
+        writer.transport.abort()
+        ended.set()
+
+    listening = await asyncio.start_server(at_once, "127.0.0.1", 0)
+    async with listening, client() as http:
+        url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/"
+        for _ in range(2):
+            ended.clear()
+            assert (await deliver(http, url, bytes(32 * MIB))).status == 413
+            await asyncio.wait_for(ended.wait(), 3)  # before it is hung up as idle
 
 
 @pytest.mark.parametrize("slow", [for_ever, writing(b"HTTP/1.1 200 OK\r\n", then=drip)], ids=["silent", "dripping"])
@@ -315,18 +339,23 @@ async def test_an_answer_that_does_not_begin_is_given_up(slow: Handler) -> None:
             await deliver(http, server.url(), timeout=100 * MS)
 
 
+def received(listening: socket.socket) -> int:
+    """How much comes on its first connection, until that is hung up."""
+    accepted, _ = listening.accept()
+    accepted.settimeout(2)
+    count = 0
+    with accepted, suppress(ConnectionResetError):
+        while data := accepted.recv(MIB):
+            count += len(data)
+    return count
+
+
 async def test_a_callback_that_does_not_read_is_given_up_and_hung_up_on() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         async with client() as http:
             with pytest.raises(TimedOut):
                 await deliver(http, f"http://127.0.0.1:{listening.getsockname()[1]}/", bytes(32 * MIB), 100 * MS)
-        accepted, _ = listening.accept()
-        with accepted:
-            received = 0
-            with suppress(ConnectionResetError):
-                while data := accepted.recv(MIB):
-                    received += len(data)
-    assert received < 32 * MIB
+        assert await asyncio.wait_for(asyncio.to_thread(received, listening), 5) < 32 * MIB
 
 
 async def test_it_goes_on_after_failures() -> None:

@@ -12,7 +12,10 @@ Lane = tuple[str, bool]
 
 
 class Lanes(Generic[Item]):
-    """Items wait in a lane for each host, and one for its doubtful ones. `take` and `done` keep count of the places."""
+    """Items wait in a lane for each host, and one for its doubtful ones. `take` and `done` keep count of the places.
+
+    All that is asked for at each delivery is kept count of, since there may be hundreds of hosts.
+    """
 
     def __init__(self, *, at_once: int, per_host: int, doubtful: int, crowd: int) -> None:
         self._at_once = at_once
@@ -22,12 +25,11 @@ class Lanes(Generic[Item]):
         self._lanes: OrderedDict[Lane, deque[Item]] = OrderedDict()
         self._waiting: Counter[str] = Counter()
         self._waiting_doubtful = 0
+        self._crowded: set[str] = set()
+        self._soon = 0
         self._served: Counter[str] = Counter()
         self._served_doubtful = 0
-
-    @property
-    def served(self) -> int:
-        return self._served.total()
+        self.served = 0
 
     @property
     def takes_doubtful(self) -> bool:
@@ -36,17 +38,20 @@ class Lanes(Generic[Item]):
 
     def crowded(self) -> list[str]:
         """Hosts of which so many wait that no more need come for now."""
-        return [host for host, count in self._waiting.items() if count >= self._crowd]
+        return list(self._crowded)
 
     def soon(self) -> int:
         """How many wait that are not doubtful, at hosts that are not crowded."""
-        sound = ((host, waiting) for (host, doubtful), waiting in self._lanes.items() if not doubtful)
-        return sum(len(waiting) for host, waiting in sound if self._waiting[host] < self._crowd)
+        return self._soon
 
     def put(self, item: Item, host: str, doubtful: bool) -> None:
         self._lanes.setdefault((host, doubtful), deque()).append(item)
         self._waiting[host] += 1
         self._waiting_doubtful += doubtful
+        self._soon += not doubtful and host not in self._crowded
+        if self._waiting[host] == self._crowd:
+            self._soon -= self._sound(host)
+            self._crowded.add(host)
 
     def take(self) -> Item | None:
         """The next to be served; None while nobody may be. `done` gives the place back."""
@@ -58,6 +63,7 @@ class Lanes(Generic[Item]):
         return None
 
     def done(self, host: str, doubtful: bool) -> None:
+        self.served -= 1
         self._served_doubtful -= doubtful
         self._served[host] -= 1
         if not self._served[host]:
@@ -77,10 +83,18 @@ class Lanes(Generic[Item]):
             self._lanes.move_to_end(lane)
         else:
             del self._lanes[lane]
+        self._soon -= not doubtful and host not in self._crowded
+        if self._waiting[host] == self._crowd:
+            self._crowded.discard(host)
+            self._soon += self._sound(host)
         self._waiting[host] -= 1
         if not self._waiting[host]:
             del self._waiting[host]
         self._waiting_doubtful -= doubtful
+        self.served += 1
         self._served[host] += 1
         self._served_doubtful += doubtful
         return item
+
+    def _sound(self, host: str) -> int:
+        return len(self._lanes.get((host, False), ()))

@@ -234,11 +234,14 @@ async def deliver(site: Site, due: DueDelivery) -> Outcome:
     """POSTs the topic's newest document, signed where a secret was agreed; the answer's body is not read."""
     body, headers = _parcel(site, due)
     try:
-        with site.exchanges.asking("deliver", about=due.topic, host_only=True, known=[due.callback]):
+        with site.exchanges.asking("deliver", about=due.topic, host_only=True, known=[due.callback]) as told:
             response = await site.stranger_client.deliver(due.callback, body=body, headers=headers, timeout=TIMEOUT)
+            verdict = rules.judge_delivery(response.status)
+            if isinstance(verdict, rules.Failed):  # a redirect, too
+                told.says("failed", verdict.why)
     except FetchError as error:
         return Outcome(due, rules.Failed(str(error)))
-    return Outcome(due, rules.judge_delivery(response.status))
+    return Outcome(due, verdict)
 
 
 def _parcel(site: Site, due: DueDelivery) -> tuple[bytes, dict[str, str]]:

@@ -142,13 +142,13 @@ async def subscribe(
     secret: str = "",
     algorithm: str = "sha256",
 ) -> None:
-    """A subscription that was confirmed, in the place of an older one."""
+    """A subscription that was confirmed, in the place of an older one; but rssCloud's in no living one of WebSub's."""
     values = {
         "kind": kind, "topic": topic, "topic_key": topic_key, "callback": callback, "host": host_of(callback),
         "secret": secret, "algorithm": algorithm, "lease_seconds": lease_seconds, "verified_at": now,
         "expires_at": now + timedelta(seconds=lease_seconds), "failures": 0, "last_error": "",
     }  # fmt: skip
-    await db.execute(_upsert(db.dialect.name, HubSubscriberRow, tuple(values), ("topic_key", "callback")), values)
+    await db.execute(_subscribing(db.dialect.name, tuple(values), kind), values)
 
 
 async def deny(db: AsyncConnection, keys: Sequence[str], now: datetime) -> None:
@@ -175,9 +175,13 @@ async def topics_with_subscribers(db: AsyncConnection, keys: Sequence[str], now:
 
 async def topics_under(db: AsyncConnection, key: str, now: datetime) -> dict[str, str]:
     """Those whose key starts with this one: key -> an address that a subscriber gave it."""
-    beginning = re.sub(r"([\\%_])", r"\\\1", key) + "%"
-    rows = await db.execute(_TOPICS_UNDER, {"beginning": beginning, "now": now})
+    rows = await db.execute(_TOPICS_UNDER, {"beginning": _literally(key) + "%", "now": now})
     return {row.topic_key: row.topic for row in rows}
+
+
+async def parts_under(db: AsyncConnection, key: str, now: datetime) -> set[str]:
+    """The keys with a query that start with this one, of topics that somebody has subscribed to or wants to."""
+    return set((await db.execute(_PARTS_UNDER, {"beginning": _literally(key) + "%?%", "now": now})).scalars())
 
 
 async def anybody(db: AsyncConnection, now: datetime) -> bool:
@@ -300,6 +304,11 @@ async def end(db: AsyncConnection, subscriber_ids: Iterable[int]) -> None:
 # -- the small print --------------------------------------------------------------------------
 
 
+def _literally(text: str) -> str:
+    """As LIKE has it."""
+    return re.sub(r"([\\%_])", r"\\\1", text)
+
+
 def _is(topic_key: str, callback: str) -> Any:
     return (HubSubscriberRow.topic_key == topic_key) & (HubSubscriberRow.callback == callback)
 
@@ -309,6 +318,16 @@ async def _remove(db: AsyncConnection, condition: Any) -> int:
     going = select(HubSubscriberRow.id).where(condition)
     await db.execute(delete(HubDeliveryRow).where(HubDeliveryRow.subscriber_id.in_(going)))
     return (await db.execute(delete(HubSubscriberRow).where(condition))).rowcount
+
+
+@cache
+def _subscribing(dialect: str, names: tuple[str, ...], kind: Kind) -> Any:
+    """Who subscribed by WebSub confirmed that topic, and is sent it signed: no form of rssCloud's ends that."""
+    making: Any = (postgresql if dialect == "postgresql" else sqlite).insert(HubSubscriberRow)
+    changed = {name: making.excluded[name] for name in names}
+    over = HubSubscriberRow.expires_at <= making.excluded.verified_at
+    free = or_(HubSubscriberRow.kind == kind, over) if kind == "rsscloud" else None
+    return making.on_conflict_do_update(index_elements=["topic_key", "callback"], set_=changed, where=free)
 
 
 @cache
@@ -402,6 +421,15 @@ _TOPICS_UNDER = (
     select(HubSubscriberRow.topic_key, func.min(HubSubscriberRow.topic).label("topic"))
     .where(HubSubscriberRow.topic_key.like(bindparam("beginning"), escape="\\"), _alive)
     .group_by(HubSubscriberRow.topic_key)
+)
+_PARTS_UNDER = (
+    select(HubSubscriberRow.topic_key)
+    .where(HubSubscriberRow.topic_key.like(bindparam("beginning"), escape="\\"), _alive)
+    .union(
+        select(HubRequestRow.topic_key).where(
+            HubRequestRow.topic_key.like(bindparam("beginning"), escape="\\"), HubRequestRow.mode == "subscribe"
+        )
+    )
 )
 _ANYBODY = select(HubSubscriberRow.id).where(_alive).limit(1)
 _topic = HubSubscriberRow.topic_key

@@ -79,3 +79,22 @@ def test_everybody_is_served_once_and_no_bound_is_passed(items: list[tuple[str, 
         assert all(sum(host == one for one, _ in now) <= 2 for host in "abc")
         waiting.done(*items[inside.pop(data.draw(st.integers(0, len(inside) - 1))) - 1])
     assert sorted(served) == list(range(1, len(items) + 1))
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.booleans()) | st.none(), max_size=60))
+def test_what_is_kept_count_of_is_what_there_is(moves: list[tuple[str, bool] | None]) -> None:
+    """A move puts somebody in, or takes the next one and gives the place back."""
+    lane = lanes(at_once=1, crowd=3)
+    there: list[str] = []
+    for number, move in enumerate(moves):
+        if move:
+            host, doubtful = move
+            there.append(f"{host}{'?' if doubtful else '!'}{number}")
+            lane.put(there[-1], host, doubtful)
+        elif item := lane.take():
+            there.remove(item)
+            lane.done(item[0], item[1] == "?")
+        crowded = {host for host in "ab" if sum(item[0] == host for item in there) >= 3}
+        assert set(lane.crowded()) == crowded
+        assert lane.soon() == sum(item[1] == "!" and item[0] not in crowded for item in there)
+        assert lane.served == 0
