@@ -19,6 +19,7 @@ MAY: Mapping[str, frozenset[str]] = {
 }
 """What a token of each scope may do."""
 LONGEST_QUERY = 200
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +87,28 @@ def same_site(site: Site, connection: HTTPConnection) -> bool:
     The origin is the base URL's; or the Host's own where that is loopback or the base URL's name (its port may
     be another one, behind a tunnel or a container's mapping).
     """
+    return _is_ours(site, connection, connection.headers.get("origin", ""))
+
+
+def led_here(site: Site, connection: HTTPConnection) -> bool:
+    """Whether our own page led a browser here, or none did: the address was typed. Older browsers say less of that, and
+    over plain http all do."""
+    said = connection.headers.get("sec-fetch-site")
+    if said is not None:
+        return said in ("same-origin", "none")
+    return _is_ours(site, connection, connection.headers.get("referer", ""))
+
+
+def _is_ours(site: Site, connection: HTTPConnection, address: str) -> bool:
     base = urlsplit(site.config.base_url)
     try:
-        origin = urlsplit(connection.headers.get("origin", ""))
+        origin = urlsplit(address)
         host = urlsplit(f"//{connection.headers.get('host', '')}")
     except ValueError:  # an address in brackets that is none
         return False
     if (origin.scheme, origin.netloc) == (base.scheme, base.netloc):
         return True
-    return origin.netloc == host.netloc and host.hostname in ("localhost", "127.0.0.1", "::1", base.hostname)
+    return origin.netloc == host.netloc and host.hostname in (*LOOPBACK_NAMES, base.hostname)
 
 
 def wanted_of(query: Mapping[str, str]) -> Filter:

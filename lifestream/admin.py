@@ -15,9 +15,10 @@ from starlette.routing import Route
 from lifestream.access import Caller, caller_of, cookie_name, same_site
 from lifestream.errors import InvalidInput, NotAllowed, TooManyRequests
 from lifestream.pages import respond
+from lifestream.protocol.limits import MOST_NAMES, one_caller
 from lifestream.receive.bodies import read_form
 from lifestream.site import Site
-from lifestream.store import owner
+from lifestream.store import bells, owner
 from lifestream.store.owner import PASSWORD, SESSION_LASTS, SETUP
 
 TRIES_A_MINUTE = 5
@@ -34,16 +35,18 @@ class Tries:
 
     def count(self, address: str) -> None:
         """Raises TooManyRequests for one try too many."""
-        now = monotonic()
-        if len(self._tries) > 10_000:
-            self._tries = {who: when for who, when in self._tries.items() if when and now - when[-1] < 60}
-        tries = self._tries.setdefault(address, deque())
+        now, caller = monotonic(), one_caller(address)
+        tries = self._tries.get(caller, deque())
         while tries and now - tries[0] > 60:
             tries.popleft()
         if len(tries) >= TRIES_A_MINUTE:
             wait = 60 - (now - tries[0])
             raise TooManyRequests(f"Too many tries; the next one counts in {wait:.0f} s.", retry_after=wait)
         tries.append(now)
+        self._tries.pop(caller, None)
+        self._tries[caller] = tries
+        if len(self._tries) > MOST_NAMES:  # whoever tried longest ago
+            del self._tries[next(iter(self._tries))]
 
 
 # -- set-up and sign-in -----------------------------------------------------------------------
@@ -64,7 +67,7 @@ async def set_password(site: Site, password: str) -> None:
     if not SHORTEST_PASSWORD <= len(password.encode()) <= LONGEST_PASSWORD:
         raise InvalidInput(f"The password must have {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters.")
     hashed = await asyncio.to_thread(hasher.hash, password)
-    async with site.store.begin() as db:
+    async with site.store.begin(rings=[bells.KEYS]) as db:
         await owner.set_fact(db, PASSWORD, hashed)
         await owner.drop_fact(db, SETUP)
         await owner.close_all_sessions(db)
@@ -145,9 +148,8 @@ async def logout(request: Request) -> Response:
     site: Site = request.app.state.site
     caller, _ = await owners_form(request)
     if caller.session:
-        async with site.store.begin() as db:
+        async with site.store.begin(rings=[bells.KEYS]) as db:
             await owner.close_session(db, caller.session.digest)
-        request.app.state.tail.dismiss_owners()
     response = RedirectResponse("/", 303)
     response.delete_cookie(cookie_name(site), path="/", secure=site.config.secure, httponly=True)
     return response

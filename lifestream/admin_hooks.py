@@ -18,7 +18,7 @@ from lifestream.errors import InvalidInput, LifestreamError
 from lifestream.pages import respond
 from lifestream.protocol.players import players
 from lifestream.site import Site
-from lifestream.store import hooks, owner
+from lifestream.store import bells, hooks, owner
 from lifestream.webhooks import NewHook
 from lifestream.write import NewToken, token_json
 
@@ -116,7 +116,7 @@ async def _add_token(site: Site, form: dict[str, str], _name: str) -> dict[str, 
 
 async def _revoke_token(site: Site, form: dict[str, str], _name: str) -> dict[str, Any]:
     name = form.get("name", "")
-    async with site.store.begin() as db:
+    async with site.store.begin(rings=[bells.KEYS]) as db:
         await owner.revoke_token(db, name)
     return {"said": f"“{name}” was revoked: nobody can use it any more."}
 

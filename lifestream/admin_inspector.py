@@ -14,8 +14,9 @@ from starlette.routing import Route
 from lifestream import inspector, trial
 from lifestream.access import Caller, caller_of
 from lifestream.admin import owners_form
-from lifestream.errors import Conflict, NotFound
+from lifestream.errors import Conflict
 from lifestream.pages import respond
+from lifestream.paths import number
 from lifestream.site import Site
 from lifestream.store import sources, subscriptions
 from lifestream.store.exchanges import OUTCOMES, WHATS, Kept, Wanted
@@ -86,10 +87,7 @@ async def exchange_page(request: Request) -> Response:
     caller = await caller_of(site, request)
     if caller.session is None:
         return RedirectResponse("/login", 303)
-    exchange_id = request.path_params["id"]
-    if exchange_id >= 2**63:
-        raise NotFound("There is no such exchange.")
-    kept = await inspector.one(site, exchange_id)
+    kept = await inspector.one(site, request.path_params["id"])
     return await respond(request, caller, "admin_exchange.html", {"row": row_of(site, kept, whole=True)})
 
 
@@ -221,7 +219,7 @@ def _doing(source: Source) -> str:
 
 routes = [
     Route("/admin/inspector", inspector_page, methods=["GET"]),
-    Route("/admin/inspector/{id:int}", exchange_page, methods=["GET"]),
+    Route(f"/admin/inspector/{number('id')}", exchange_page, methods=["GET"]),
     Route("/admin/hub", hub_page, methods=["GET"]),
     Route("/admin/sources/{slug}", source_page, methods=["GET"]),
     Route("/admin/sources/{slug}/test", try_source, methods=["POST"]),

@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from lifestream import discover, trial
-from lifestream.access import Caller, caller_of
+from lifestream.access import Caller, caller_of, led_here
 from lifestream.admin import owners_form
 from lifestream.clean.dates import ordered_at
 from lifestream.discover import FoundFeed
@@ -236,13 +236,13 @@ def _to(path: str, said: str) -> Response:
 
 
 async def add_page(request: Request) -> Response:
-    """`/admin/sources/add`; with `?url=`, what could be followed there. Another site's link only fills in the field."""
+    """`/admin/sources/add`; with `?url=`, what could be followed there; a link from elsewhere only fills the field."""
     site: Site = request.app.state.site
     caller = await caller_of(site, request)
     if caller.session is None:
         return RedirectResponse("/login", 303)
     url = request.query_params.get("url", "").strip()
-    if not url or request.headers.get("sec-fetch-site") == "cross-site":
+    if not url or not led_here(site, request):
         return await _add(request, caller, {"url": url})
     began = monotonic()
     try:

@@ -47,11 +47,23 @@ from lifestream.errors import (
     NotFound,
     PayloadTooLarge,
     Restarting,
+    TooBusy,
     TooManyRequests,
 )
 from lifestream.headers import SecurityHeaders
 from lifestream.log import get_logger
-from lifestream.publish import feed_door, head, lists, metrics, picture_door, playing, portrait, previews, site_files
+from lifestream.publish import (
+    feed_door,
+    head,
+    lists,
+    metrics,
+    picture_door,
+    playing,
+    portrait,
+    previews,
+    site_files,
+    withdrawn,
+)
 from lifestream.publish import hub as hub_work
 from lifestream.publish.encode import Encoder
 from lifestream.publish.longpoll import poll
@@ -77,6 +89,7 @@ STATUS: dict[type[LifestreamError], int] = {
     Gone: 410,
     PayloadTooLarge: 413,
     Restarting: 503,
+    TooBusy: 503,
     TooManyRequests: 429,
     FetchError: 502,
 }
@@ -190,6 +203,7 @@ async def running(app: FastAPI, config: Config, *, background: bool = True) -> A
         await site.prepare()
         wanted: list[Coroutine[Any, Any, None]] = [site.store.watch(), tail.run(), Presence(tail, site.wire).run()]
         wanted += [playing.follow(site, tail), site.exchanges.run(), site.settings.follow(site.store)]
+        wanted.append(withdrawn.follow(site, tail))
         if site.wire:
             wanted.append(site.wire.run())
         if background:
@@ -248,7 +262,10 @@ async def problem(request: Request, error: Exception) -> Response:
         body = {"type": "about:blank", "title": TITLES.get(status, "Error"), "status": status, "detail": detail}
         return Response(orjson.dumps(body), status, headers, "application/problem+json")
     if path.startswith(MACHINE_PATHS) or request.method not in ("GET", "HEAD") and not path.startswith("/admin"):
-        return PlainTextResponse(detail + "\n", status, headers)
+        answer = PlainTextResponse(detail + "\n", status, headers)
+        if told := request.scope.get("exchange"):  # receive/recorded.py
+            told.answered(status, answer.raw_headers, bytes(answer.body))
+        return answer
     nowhere = head.unlisted(TITLES.get(status, "Error"))
     context = {"status": status, "title": nowhere.title, "detail": detail, "meta": nowhere}
     response = await pages.respond(request, Caller(), "error.html", context, status=status)

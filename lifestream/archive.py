@@ -13,6 +13,7 @@ from lifestream.access import caller_of, wanted_of
 from lifestream.around import Reader
 from lifestream.errors import NotFound
 from lifestream.pages import respond
+from lifestream.paths import number
 from lifestream.site import Site
 from lifestream.store import days
 from lifestream.types import Stored
@@ -91,6 +92,6 @@ async def _days_beside(reader: Reader, span: Span) -> tuple[date | None, date | 
 
 routes = [
     Route("/day/{day}", day_page, methods=["GET"]),
-    Route("/{year:int}/{month:int}", month_page, methods=["GET"]),
-    Route("/{year:int}", year_page, methods=["GET"]),
+    Route(f"/{number('year')}/{number('month')}", month_page, methods=["GET"]),
+    Route(f"/{number('year')}", year_page, methods=["GET"]),
 ]

@@ -10,6 +10,7 @@
     ├── Conflict               it is there already, or is of the wrong kind for this
     ├── NotAllowed             no token or session, or one that may not do this
     ├── Restarting             this process ends just now; ask again
+    ├── TooBusy                too much is asked of us just now, by all together
     ├── TooManyRequests        come back later; carries `retry_after` in seconds
     ├── FetchError             an outgoing request failed; carries `url`
     │   ├── BadAddress         not an http(s) address we may ask: scheme, port, private space
@@ -65,6 +66,10 @@ class NotAllowed(LifestreamError):
 
 
 class Restarting(LifestreamError):
+    pass
+
+
+class TooBusy(LifestreamError):
     pass
 
 

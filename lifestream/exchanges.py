@@ -20,7 +20,15 @@ from types import TracebackType
 
 from lifestream.errors import LifestreamError
 from lifestream.log import get_logger
-from lifestream.protocol.masking import LONGEST_URL, Fields, masked_body, masked_headers, masked_url, masked_words
+from lifestream.protocol.masking import (
+    LONGEST_URL,
+    Fields,
+    masked_body,
+    masked_headers,
+    masked_url,
+    masked_words,
+    printable,
+)
 from lifestream.store import exchanges as store_exchanges
 from lifestream.store.database import Store
 from lifestream.store.exchanges import Direction, Draft, packed
@@ -36,14 +44,24 @@ MOST_WAITING = 1000
 MOST_BYTES = 64 * 1024
 """Of a body that are kept; and of a cut one `RAGGED` less, where half a secret may stand."""
 RAGGED = 1000
+MOST_OF_STRANGERS = 2048 + RAGGED
+"""Of a body, and of the header, that came from a stranger: anybody may write here, and is not to fill the disk."""
 MOST_HELD = 1024 * 1024
 """Bytes of bodies that wait to be written; beyond, exchanges go without."""
 STORED_WITHIN = 5.0
 """Seconds for which a push waits to hear what became of it."""
 LONGEST_WORDS = 500
+LONGEST_SLUG = 100
+"""Of what an address is asked for; a source's is shorter."""
+TIDY_AFTER = 4 * 1024 * 1024
+"""Bytes written, beyond which what is over the bounds of the log is dropped at once and not by the clock."""
+ROW_BYTES = 500
+"""About what a row takes beside its headers and bodies."""
 
 Known = Sequence[str]
 """Secrets that may stand anywhere in an exchange: they are not kept."""
+Alike = tuple[int, bool, bool, str, Direction, tuple[int, ...]]
+"""How many of them are kept of one moment; and what makes exchanges alike."""
 
 
 class Exchange:
@@ -52,7 +70,7 @@ class Exchange:
     __slots__ = (
         "_began", "about", "alike", "answer_body", "answer_headers", "answer_size", "at", "detail", "direction",
         "feed_ids", "host_only", "known", "method", "open_until", "outcome", "request_body", "request_headers",
-        "request_size", "slug", "status", "steps", "took", "tracked", "url", "what",
+        "request_size", "slug", "status", "steps", "stranger", "took", "tracked", "url", "what",
     )  # fmt: skip
 
     def __init__(
@@ -76,6 +94,8 @@ class Exchange:
         self.known = known
         self.host_only = host_only
         """The path of `url` is somebody's password: only its host is kept."""
+        self.stranger = direction == "in"
+        """Sent by somebody who has neither shown a key nor been told of this address, as far as the door has said."""
         self.method = ""
         self.url = ""
         self.request_headers: Fields = ()
@@ -124,6 +144,12 @@ class Exchange:
         if not self.outcome:
             trouble = "refused" if self.direction == "in" and self.status and self.status < 500 else "failed"
             self.outcome = "ok" if self.status is not None and self.status < 400 else trouble
+
+    def cut(self) -> None:
+        """Keeps no more of it than of what a stranger sends."""
+        self.request_body = self.request_body[:MOST_OF_STRANGERS]
+        self.answer_body = self.answer_body[:MOST_OF_STRANGERS]
+        self.request_headers = _up_to(MOST_OF_STRANGERS, self.request_headers)
 
     def _ms(self) -> float:
         return (monotonic() - self._began) * 1000
@@ -210,7 +236,7 @@ def says(outcome: str, detail: str) -> None:
 def keep_out(secrets: Iterable[str]) -> None:
     """Whatever the request that is being answered says of these is not kept."""
     if exchange := _coming.get():
-        exchange.known = tuple(secrets)
+        exchange.known = (*exchange.known, *secrets)
 
 
 class Exchanges:
@@ -219,12 +245,13 @@ class Exchanges:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._waiting: list[Exchange] = []
-        self._alike: Counter[object] = Counter()
-        self._last: dict[object, Exchange] = {}
+        self._alike: Counter[Alike] = Counter()
+        self._last: dict[Alike, Exchange] = {}
         self._pushes: dict[tuple[int, int], Exchange] = {}
         self._untold: list[tuple[int, list[Exchange]]] = []
         self._dropped = 0
         self._held = 0
+        self._grown = 0
         self.counts: Counter[tuple[str, str, str]] = Counter()
         """All there were since the start, by direction, what and outcome."""
         self._something = asyncio.Event()
@@ -251,6 +278,8 @@ class Exchanges:
         if len(self._waiting) >= MOST_WAITING:
             self._dropped += 1
             return
+        if exchange.stranger:
+            exchange.cut()
         self._held += len(exchange.request_body) + len(exchange.answer_body)
         if self._held > MOST_HELD:
             exchange.request_body = exchange.answer_body = b""
@@ -294,6 +323,8 @@ class Exchanges:
             await self._something.wait()
             await asyncio.sleep(PAUSE)
             await self.flush()
+            if self._grown > TIDY_AFTER:
+                await self.tidy(datetime.now(UTC))
 
     async def flush(self) -> None:
         """Writes what is over. Whatever goes wrong is logged, and nobody else's business."""
@@ -305,6 +336,7 @@ class Exchanges:
                 drafts = await asyncio.to_thread(_drafts, ready)
                 async with self._store.begin(durable=False) as db:
                     await store_exchanges.record(db, drafts)
+                self._grown += sum(map(_size, drafts))
             except Exception as error:  # the database is away: what was so long ago is of no use when it is back
                 self._dropped += len(ready)
                 log.error("exchanges", status="failed", error=type(error).__name__)
@@ -312,11 +344,22 @@ class Exchanges:
                 log.warning("exchanges", dropped=self._dropped)
                 self._dropped = 0
 
+    async def tidy(self, now: datetime) -> None:
+        """Drops what is too old or too much; what that is takes a walk through the log, which holds up nobody."""
+        self._grown = 0
+        try:
+            async with self._store.read(long=True) as db:
+                rows, wires = await store_exchanges.too_many(db)
+            async with self._store.begin(durable=False) as db:
+                await store_exchanges.drop(db, before=now - store_exchanges.KEPT_FOR, rows=rows, wires=wires)
+        except Exception as error:  # the database is away: it is tidied the next time
+            log.error("exchanges", status="untidy", error=type(error).__name__)
+
     def _take(self) -> list[Exchange]:
         now = monotonic()
         for key, count in self._alike.items():
-            if count > (most := _most(key)):
-                self._last[key].alike = count - most
+            if count > key[0]:
+                self._last[key].alike = count - key[0]
         self._alike.clear()
         self._last.clear()
         self._held = 0
@@ -331,17 +374,14 @@ class Exchanges:
 
     def _has_room(self, exchange: Exchange) -> bool:
         """Whether it is among the first of its kind in this moment; the others are counted with the last of them."""
-        key = (exchange.outcome in ("", "ok"), exchange.what, exchange.direction, exchange.feed_ids)
+        went_well = exchange.outcome in ("", "ok")
+        most = MOST_ALIKE if went_well or exchange.stranger else MOST_TROUBLES
+        key = (most, went_well, exchange.stranger, exchange.what, exchange.direction, exchange.feed_ids)
         self._alike[key] += 1
-        if self._alike[key] > _most(key):
+        if self._alike[key] > most:
             return False
         self._last[key] = exchange
         return True
-
-
-def _most(key: object) -> int:
-    went_well = isinstance(key, tuple) and key[0]
-    return MOST_ALIKE if went_well else MOST_TROUBLES
 
 
 # -- what is kept -----------------------------------------------------------------------------
@@ -361,7 +401,7 @@ def _draft(exchange: Exchange) -> Draft:
     return Draft(
         at=datetime.fromtimestamp(exchange.at, UTC),
         feed_ids=exchange.feed_ids,
-        slug=_text(exchange.slug),
+        slug=_text(exchange.slug)[:LONGEST_SLUG],
         about=_text(masked_words(exchange.about, known))[:LONGEST_WORDS],
         direction=exchange.direction,
         what=exchange.what,
@@ -384,6 +424,21 @@ def _message(fields: Fields, body: bytes, size: int, known: Known) -> dict[str, 
     return {"headers": headers, "body": text[:-RAGGED] if size > len(body) else text, "size": size}
 
 
+def _size(draft: Draft) -> int:
+    return (ROW_BYTES + len(draft.wire or b"")) * max(1, len(draft.feed_ids))
+
+
+def _up_to(most: int, fields: Fields) -> Fields:
+    """The first of them, whole."""
+    kept = []
+    for name, value in fields:
+        most -= len(name) + len(value)
+        if most < 0:
+            break
+        kept.append((name, value))
+    return kept
+
+
 def _text(words: str) -> str:
-    """PostgreSQL's text cannot hold NUL, nor any a lone surrogate."""
-    return words.replace("\0", "").encode("utf-8", "replace").decode()
+    """Text that can be shown, and that databases can hold: no lone surrogate."""
+    return printable(words).encode("utf-8", "replace").decode()

@@ -1,4 +1,4 @@
-"""Reading the protocol log, for the API, the commands and the owner's pages; and keeping it within its bounds."""
+"""Reading the protocol log, for the API, the commands and the owner's pages."""
 
 from dataclasses import replace
 from typing import Any
@@ -64,14 +64,6 @@ async def one(site: Site, exchange_id: int) -> Kept:
 async def hub(site: Site) -> list[HubSubscription]:
     async with site.store.read() as db:
         return await hub_subscriptions.every(db, site.now())
-
-
-async def tidy(site: Site) -> None:
-    """Drops what is too old or too much; what that is takes a walk through the log, which holds up nobody."""
-    async with site.store.read(long=True) as db:
-        rows, wires = await exchanges.too_many(db)
-    async with site.store.begin(durable=False) as db:
-        await exchanges.drop(db, before=site.now() - exchanges.KEPT_FOR, rows=rows, wires=wires)
 
 
 def exchange_json(kept: Kept, *, whole: bool = False) -> dict[str, Any]:

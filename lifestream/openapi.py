@@ -64,7 +64,7 @@ ANSWERS: Mapping[str, Answer] = {
     "GET /api/sources/{slug}/log": Answer("A source's protocol log", list[answers.Exchange], "owner"),
     "POST /api/sources/{slug}/test": Answer("Try the way from the hub to the page", answers.Trial, "owner"),
     "POST /api/sources/{slug}/ping": Answer("Ask the source's hub", answers.Trial, "owner"),
-    "POST /api/sources/{slug}/{action}": Answer("Refresh, pause, resume or subscribe a source", answers.Source, "owner"),
+    "POST /api/sources/{slug}/{action}": Answer("Refresh, pause, resume, subscribe", answers.Source, "owner"),
     "POST /api/discover": Answer("Find the feeds at an address", answers.FoundFeeds, "owner"),
     "GET /api/exchanges": Answer("The protocol log", list[answers.Exchange], "owner"),
     "GET /api/exchanges/{id}": Answer("One exchange, as it went over the wire", answers.Exchange, "owner"),

@@ -147,7 +147,7 @@ async def entry_page(request: Request) -> Response:
             around_it = await _around_entry(Reader(db, site.config, caller.audience, site.now()), stored)
     except Gone:
         return await respond(request, caller, "gone.html", {}, status=410)
-    meta = head.of_entry(site.config, stored)
+    meta = head.of_entry(site.config, stored, site.pictures)
     context = {"stored": stored, "told": head.veiled(stored).entry, "meta": meta}
     return await respond(request, caller, "entry.html", context | around_it)
 

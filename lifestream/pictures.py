@@ -10,8 +10,8 @@ import os
 from datetime import timedelta
 from pathlib import Path
 
-from lifestream.client import Response
-from lifestream.errors import BadStatus, FetchError, TimedOut, UnfitPicture, Unreachable
+from lifestream.client import Client, Response
+from lifestream.errors import BadAddress, BadStatus, FetchError, TimedOut, UnfitPicture, Unreachable
 from lifestream.log import get_logger
 from lifestream.protocol.caching import retry_after_seconds
 from lifestream.protocol.pacing import host_of
@@ -103,21 +103,30 @@ async def _is_full(site: Site) -> bool:
 
 async def _fetch(site: Site, due: Due) -> None:
     try:
-        answer = await _answer(site, due)
+        answer, at_home = await _answer(site, due)
         made = await site.darkroom.develop(answer.body)
         size = await asyncio.to_thread(write_files, site.config.data_dir, due.name, made)
     except (FetchError, UnfitPicture) as error:
         await _failed(site, due, error)
         return
     async with site.store.begin(durable=False, rings=[bells.PICTURES]) as db:
-        wanted = await pictures.keep(db, due.name, width=made.width, height=made.height, size=size)
+        wanted = await pictures.keep(db, due.name, width=made.width, height=made.height, size=size, at_home=at_home)
     if wanted:
         await fit(site, due.name)
 
 
-async def _answer(site: Site, due: Due) -> Response:
+async def _answer(site: Site, due: Due) -> tuple[Response, bool]:
+    """The picture, and whether it took the owner's networks to get it. Those are not for what strangers alone name."""
+    try:
+        return await _asked(site, site.stranger_client, due), False
+    except BadAddress:
+        if not any(site.is_at_home(due.url, named_by=feed or site.config.base_url) for feed in due.feeds):
+            raise
+    return await _asked(site, site.client, due), True
+
+
+async def _asked(site: Site, client: Client, due: Due) -> Response:
     """Raises BadStatus for what is no answer with a picture."""
-    client = site.client_for(due.url, named_by=due.feed_url or site.config.base_url)
     answer = await client.get(due.url, headers=ACCEPT, max_bytes=MOST_BYTES, timeout=SECONDS)
     if answer.status != 200:
         wait = retry_after_seconds(answer.headers.get("retry-after"), site.now())

@@ -16,7 +16,7 @@ Each template is given `Everywhere`, and besides:
 
 import html
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 from typing import Any, TypedDict
@@ -31,7 +31,7 @@ from lifestream import static_files
 from lifestream.config import Config, Link
 from lifestream.places import top
 from lifestream.protocol.pictures import Picture, Pictures
-from lifestream.types import Entry, Filter, Media, Stored
+from lifestream.types import Entry, Filter, Location, Media, Stored
 from lifestream.view import bursts, cards, found, globe, showing, words
 from lifestream.view.bursts import Group, Item, amount_of
 from lifestream.view.cards import web
@@ -144,6 +144,7 @@ class Renderer:
             "ordered": _ordered,
             "counted": words.counted,
             "age": words.age,
+            "from_right": words.from_right,
             "month_words": words.month_words,
             "asked": _asked,
             "day_words": lambda when: words.day_and_month(self._local(when)),
@@ -226,7 +227,7 @@ class Renderer:
             figures=figures,
             under=entry.kind in ("photo", "video") and bool(figures.rows or figures.films),
             lasts=cards.lasts(entry),
-            place=entry.location,
+            place=_about_there(entry.location),
             **self._of_layout(stored, layout, whole),
         )
 
@@ -455,6 +456,11 @@ def _label(stored: Stored) -> str:
     if entry.kind == "photo" and (count := sum(one.type.startswith("image") for one in entry.media)) > 1:
         return f"{count} photos"
     return LABELS[entry.kind]
+
+
+def _about_there(place: Location | None) -> Location | None:
+    """To a kilometre: near enough for a page, and nobody's door."""
+    return place and replace(place, lat=round(place.lat, 2), lon=round(place.lon, 2))
 
 
 def _aside(entry: Entry) -> str:

@@ -71,8 +71,11 @@ class Site:
     def client_for(self, url: str, *, named_by: str) -> Client:
         """For an address that a feed of the owner's names. `named_by` is the feed's own: where that is not within the
         owner's networks itself, it leads to none of them but its own host."""
-        at_home = _host(url) == _host(named_by) or _is_within(self.config.allow_networks, named_by)
-        return self.client if at_home else self.stranger_client
+        return self.client if self.is_at_home(url, named_by=named_by) else self.stranger_client
+
+    def is_at_home(self, url: str, *, named_by: str) -> bool:
+        """Whether an address may lead into the owner's networks."""
+        return _host(url) == _host(named_by) or _is_within(self.config.allow_networks, named_by)
 
     async def prepare(self, *, starting: bool = True) -> None:
         """What is always there: the source `notes`, and the key to the pictures' names; what the owner chose; and where

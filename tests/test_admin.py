@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
-from lifestream.admin import TRIES_A_MINUTE, new_setup_link, set_password
+from lifestream.admin import TRIES_A_MINUTE, Tries, new_setup_link, set_password
 from lifestream.app import create_app, running
 from lifestream.config import Config
+from lifestream.errors import TooManyRequests
+from lifestream.protocol.limits import MOST_NAMES
 from lifestream.store import sources
 from lifestream.types import Source
 from tests.fakes import AppClient
@@ -54,6 +56,17 @@ def path_of(link: str | None) -> str:
 
 
 # -- set-up -----------------------------------------------------------------------------------
+
+
+async def test_nobody_keeps_the_pages_that_lead_in(client: AppClient) -> None:
+    link = path_of(await new_setup_link(client.site))
+    for path, status in ((link, 200), ("/setup?token=x", 403), ("/login", 200), ("/admin/nothing", 404)):
+        answer = await client.get(path)
+        assert (answer.status_code, answer.headers["cache-control"], answer.headers.get("etag")) == (
+            status, "no-store", None
+        ), path  # fmt: skip
+    refused = await client.post("/login", data={"password": "wrong"})
+    assert (refused.status_code, refused.headers["cache-control"]) == (401, "no-store")
 
 
 async def test_the_set_up_link_works_once(client: AppClient) -> None:
@@ -129,6 +142,18 @@ async def test_a_wrong_password_is_refused_and_soon_slowed(client: AppClient) ->
     assert answer.status_code == 429
     assert int(answer.headers["retry-after"]) > 0
     assert (await client.get("/admin/sources")).status_code == 303
+
+
+def test_a_guesser_has_the_network_around_his_address_and_is_not_forgotten_for_others() -> None:
+    tries = Tries()
+    for number in range(TRIES_A_MINUTE):
+        tries.count(f"2001:db8::{number}")
+    for number in range(MOST_NAMES - 1):
+        tries.count(f"2001:db8:{number >> 8:x}:{number & 255 or 256:x}::1")
+    with pytest.raises(TooManyRequests):
+        tries.count("2001:db8::ffff")
+    tries.count("198.51.100.7")
+    assert len(tries._tries) == MOST_NAMES
 
 
 @on_sqlite

@@ -81,6 +81,7 @@ async def desk(config: Config) -> AsyncIterator[Desk]:
         blog.publish("/more", atom(entry(3), title="More & more"))
         await set_password(stream.site, PASSWORD)
         stream.http.headers["Origin"] = stream.url
+        stream.http.headers["Referer"] = stream.url + ADD
         assert (await stream.http.post("/login", data={"password": PASSWORD})).status_code == 303
         yield Desk(stream, blog, hub, at, hub_at)
 
@@ -149,10 +150,22 @@ async def test_what_was_seen_where_there_is_no_feed_is_said_and_it_may_be_added_
 
 
 @on_sqlite
-async def test_another_sites_link_asks_nobody(desk: Desk) -> None:
-    answer = await desk.stream.http.get(f"{ADD}?url={desk.at}/", headers={"Sec-Fetch-Site": "cross-site"})
-    assert answer.status_code == 200 and f'value="{desk.at}/"' in answer.text
+async def test_a_link_from_elsewhere_asks_nobody(desk: Desk) -> None:
+    elsewhere = [
+        {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Sec-Fetch-Site": ""},
+        {"Referer": "https://evil.example/"}, {"Referer": ""}, {"Referer": "http://["},
+    ]  # fmt: skip
+    for headers in elsewhere:
+        answer = await desk.stream.http.get(f"{ADD}?url={desk.at}/", headers=headers)
+        assert answer.status_code == 200 and f'value="{desk.at}/"' in answer.text, headers
     assert desk.blog.asked == []
+
+
+@on_sqlite
+async def test_who_types_the_address_is_answered(desk: Desk) -> None:
+    typed = {"Sec-Fetch-Site": "none", "Referer": ""}
+    await desk.stream.http.get(f"{ADD}?url={desk.at}/feed", headers=typed)
+    assert desk.blog.asked == ["/feed"]
 
 
 @on_sqlite

@@ -79,7 +79,9 @@ def test_rules_do_nothing_but_think(module: Path) -> None:
 def test_there_is_one_client() -> None:
     users = {name_of(one) for one in MODULES if {name.partition(".")[0] for name in imports(one)} & HTTP}
     assert users == {"client"}
-    assert {name_of(one) for one in MODULES if "httptools" in {name.partition(".")[0] for name in imports(one)}} == {"post"}
+    assert {name_of(one) for one in MODULES if "httptools" in {name.partition(".")[0] for name in imports(one)}} == {
+        "post"
+    }
 
 
 def test_the_exceptions_are_needed() -> None:

@@ -1,25 +1,28 @@
 """Every step of a protocol leaves its row in the log, and nothing in the log is secret."""
 
+import base64
 import hashlib
 import hmac
+import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from sqlalchemy import Update, select, update
+from sqlalchemy import Update, func, select, update
 from structlog.testing import capture_logs
 
 from lifestream.config import Config
-from lifestream.exchanges import MOST_ALIKE, Exchange, Exchanges
-from lifestream.protocol.masking import both_ends
+from lifestream.exchanges import MOST_ALIKE, ROW_BYTES, Exchange, Exchanges
+from lifestream.protocol.masking import LONGEST_URL, both_ends
 from lifestream.site import Site
 from lifestream.store import bells, exchanges
 from lifestream.store.database import Store
+from lifestream.store.exchanges import MOST_WIRES
 from lifestream.store.tables import ExchangeRow, FeedRow, SubscriptionRow
 from tests.documents import atom, entry
-from tests.fakes import FakeHub, Publisher, Subscriber, comes, serving
+from tests.fakes import AppClient, FakeHub, Publisher, Subscriber, comes, serving
 from tests.living import Living, living, on_sqlite
 
 ATOM = {"Content-Type": "application/atom+xml"}
@@ -187,6 +190,10 @@ async def test_subscribers_of_our_hub(street: Street) -> None:
         (one,) = await subscriptions_of(stream, "active")
         assert (one["callback"], one["topic"], one["failures"]) == (f"{at}/cb/77?k=1", topic, 0)
         assert one["lease_seconds"] > 0 and one["lease_expires"]
+        reader.status = 302
+        await stream.posts("Hello again")
+        elsewhere = await street.newest("deliver", slug="", outcome="failed")
+        assert (elsewhere["status"], elsewhere["detail"]) == (302, "The callback answered 302.")
     subscribe = await street.newest("subscribe", slug="")
     assert (subscribe["direction"], subscribe["about"], subscribe["status"]) == ("in", topic, 202)
 
@@ -234,6 +241,34 @@ async def test_no_secret_is_in_the_log(street: Street) -> None:
     assert [line for line in said.splitlines() if any(one in line for one in secrets)] == []
 
 
+@on_sqlite
+@pytest.mark.parametrize("media_type", ["", "text/plain", "application/json", "multipart/form-data; boundary=x"])
+async def test_no_key_is_in_the_log_whatever_the_body_is_called(client: AppClient, media_type: str) -> None:
+    key = (await client.token("scrobble"))["Authorization"].removeprefix("Bearer ")
+    headers = {"Content-Type": media_type} if media_type else {}
+    for path, form in (
+        ("/scrobble/2.0/", f"method=track.love&sk={key}"),
+        ("/scrobble/2.0/", f"\n&method=auth.getMobileSession&x={key}&password={key}"),
+        ("/scrobble/2.0/", f"method=auth.getSession&token={key}"),
+        (f"/scrobble/submissions/1.2/?x={key}", f"<a=1&s={key}"),
+        ("/hub", f"hub.mode=subscribe&hub.topic=x&hub.callback=http://reader.example/cb&hub.secret={key}"),
+    ):
+        await client.post(path, content=form, headers=headers)
+    await client.get(f"/scrobble/?hs=true&p=1.2&t=1&a={key}&odd={key}")
+    said = await everything_in_the_log(client.site)
+    assert said.count("what=scrobble") == 5 and said.count("what=") == 6
+    assert key not in said
+
+
+@on_sqlite
+async def test_the_way_to_an_rsscloud_callback_is_not_in_the_log(client: AppClient) -> None:
+    form = {"domain": "reader.example", "port": "80", "path": "/hidden/way", "url1": "https://nobody.example/feed"}
+    for protocol in ("soap", "http-post"):
+        await client.post("/rsscloud/pleaseNotify", data=form | {"protocol": protocol})
+    said = await everything_in_the_log(client.site)
+    assert said.count("what=subscribe") == 2 and said.count("path=***") == 2 and "hidden" not in said
+
+
 async def everything_in_the_log(site: Site) -> str:
     await site.exchanges.flush()
     async with site.store.read() as db:
@@ -277,6 +312,59 @@ async def test_many_alike_in_one_moment_are_counted(site: Site) -> None:
 
 
 @on_sqlite
+@pytest.mark.parametrize("path", ["/hub", "/hooks/" + "a" * 30_000, "/scrobble/2.0/", "/rsscloud/ping", "/push/none"])
+async def test_strangers_do_not_fill_the_log(client: AppClient, path: str) -> None:
+    noise = base64.b64encode(random.Random(7).randbytes(45_000))
+    headers = {f"X-{number}": noise[number * 999 :][:999].decode() for number in range(20)}
+    for _ in range(MOST_ALIKE + 10):
+        await client.post(path, content=b"x=" + noise, headers=headers)
+    await client.site.exchanges.flush()
+    async with client.site.store.read() as db:
+        rows = (await db.execute(select(*ExchangeRow.__table__.columns))).all()
+    assert len(rows) == MOST_ALIKE and rows[-1].alike == 10
+    assert all(len(row.wire) < 6000 and len(row.url) <= LONGEST_URL and len(row.about) <= 100 for row in rows)
+    assert exchanges.unpacked(rows[0].wire)["request"]["size"] == len(noise) + 2
+
+
+@on_sqlite
+async def test_of_who_has_a_key_the_whole_body_is_kept(client: AppClient) -> None:
+    listen = {"listen_type": "import", "payload": [{"track_metadata": {"track_name": "x" * 9000}}]}
+    await client.post("/scrobble/1/submit-listens", json=listen, headers=await client.token("scrobble"))
+    assert "x" * 9000 in await everything_in_the_log(client.site)
+
+
+@on_sqlite
+async def test_the_log_is_tidied_once_it_has_grown(client: AppClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lifestream.exchanges.TIDY_AFTER", 100 * ROW_BYTES)
+    kept, whats = client.site.exchanges, ("push", "ping", "webhook")
+
+    async def kept_wires() -> int:
+        async with client.site.store.read() as db:
+            return (await db.execute(select(func.count()).where(ExchangeRow.wire.is_not(None)))).scalar_one()
+
+    for _ in range(MOST_WIRES // MOST_ALIKE + 2):
+        for number in range(MOST_ALIKE):
+            for what in whats:
+                kept.add(Exchange("in", what, about=str(number)))
+        await kept.flush()
+    assert await kept_wires() == len(whats) * (MOST_WIRES + 2 * MOST_ALIKE)
+    kept.add(Exchange("in", "push"))  # whoever collects wakes up
+
+    async def tidy() -> bool:
+        return await kept_wires() == len(whats) * MOST_WIRES
+
+    await comes(tidy)
+
+
+@on_sqlite
+async def test_a_request_that_ends_in_an_error_is_told_with_its_answer(street: Street) -> None:
+    answer = await street.stream.http.post("/hooks/nobodys", content=b"{}")
+    told = await street.newest("webhook", slug="")
+    assert (told["status"], told["outcome"], told["detail"] + "\n") == (404, "refused", answer.text)
+    assert (await street.whole(told))["answer"]["body"] == answer.text
+
+
+@on_sqlite
 async def test_a_database_that_is_away_loses_exchanges_and_nothing_else(config: Config) -> None:
     store = Store("", config.data_dir / "no-tables.sqlite3")
     kept = Exchanges(store)
@@ -317,8 +405,7 @@ async def seen_by_everybody(stream: Living) -> list[str]:
 @on_sqlite
 async def test_a_test_ping_tells_where_hubs_are_sent_wrongly(street: Street) -> None:
     site = street.stream.site
-    wrong = site.config.model_copy(update={"base_url": "http://127.0.0.1:1"})
-    object.__setattr__(site, "config", wrong)
+    object.__setattr__(site, "settings", site.settings.at("http://127.0.0.1:1"))
     answer = await street.stream.http.post("/api/sources/notes/test", headers=await street.stream.owners())
     verdicts = {link["name"]: link["verdict"] for link in answer.json()["links"]}
     assert answer.json()["ok"] is False

@@ -1,5 +1,6 @@
 """What programs read of a page: its head, the pictures and embeds of its links, the files at the site's root."""
 
+import asyncio
 import io
 import json
 from datetime import UTC, datetime
@@ -11,7 +12,8 @@ from lxml import etree, html
 from PIL import Image
 
 from lifestream.protocol.links import parse_link_header
-from lifestream.publish import preview
+from lifestream.publish import preview, previews
+from lifestream.publish.head import preview_of, veiled
 from lifestream.publish.preview import Preview
 from lifestream.publish.previews import Previews
 from lifestream.types import Location, Media
@@ -82,7 +84,7 @@ async def test_an_entry_says_how_a_link_to_it_is_shown(client: AppClient) -> Non
     base = client.site.config.base_url
     stored = await writes(
         client.site, 'A "walk" <in> & out', summary="Through the park </script><script>", tags=("park", "rain"),
-        location=Location(51.5, -0.12, "London"), url="https://me.example/walk",
+        location=Location(51.50123, -0.12789, "London"), url="https://me.example/walk",
     )  # fmt: skip
     head = await head_of(client, f"/entries/{stored.id}")
     assert head.meta("og:title") == ['A "walk" <in> & out']
@@ -95,7 +97,9 @@ async def test_an_entry_says_how_a_link_to_it_is_shown(client: AppClient) -> Non
     assert (thing["@type"], thing["url"]) == ("SocialMediaPosting", f"{base}/entries/{stored.id}")
     assert (thing["name"], thing["isBasedOn"]) == ('A "walk" <in> & out', "https://me.example/walk")
     assert thing["description"] == "Through the park </script><script>"
-    assert thing["contentLocation"]["geo"]["latitude"] == 51.5
+    assert thing["contentLocation"]["geo"] == {"@type": "GeoCoordinates", "latitude": 51.5, "longitude": -0.13}
+    text = (await client.get(f"/entries/{stored.id}")).text
+    assert "near=51.5,-0.13,10" in text and "51.501" not in text and "0.127" not in text
     assert thing["author"] == {"@type": "Person", "name": "Mara", "url": base}
 
 
@@ -104,9 +108,28 @@ async def test_a_photograph_is_its_own_preview(client: AppClient) -> None:
     picture = Media("image/jpeg", "https://me.example/1.jpg", 640, 480, "A cat")
     stored = await writes(client.site, "", kind="photo", media=(picture,))
     head = await head_of(client, f"/entries/{stored.id}")
-    assert head.meta("og:image") == ["https://me.example/1.jpg"]
+    ours = client.site.pictures.picture(picture.url)
+    assert ours and head.meta("og:image") == [client.site.config.base_url + ours.src] == [head.json_ld["image"]]
+    assert head.meta("og:description") == head.meta("description") == [], "nothing is said of it"
     assert head.meta("og:image:alt") == ["A cat"]
     assert head.json_ld["@type"] == "Photograph"
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("data", "said"), [({"content_warning": "Blood"}, "Blood"), ({"sensitive": True}, "Sensitive")]
+)
+async def test_of_what_has_a_warning_links_show_the_warning(client: AppClient, data: dict[str, Any], said: str) -> None:
+    picture = Media("image/jpeg", "https://me.example/1.jpg", 640, 480, "A wound")
+    stored = await writes(client.site, "The wound", kind="photo", media=(picture,), summary="Deep wound", data=data)
+    head = await head_of(client, f"/entries/{stored.id}")
+    assert head.meta("og:title") == head.meta("og:description") == [said]
+    (address,) = head.links("alternate", "json+oembed")
+    embedded = await client.get(address)
+    assert (embedded.json()["type"], embedded.json()["title"]) == ("rich", said)
+    shown = etree.tostring(head.tree.find("head"), encoding="unicode") + embedded.text
+    assert "wound" not in shown and "1.jpg" not in shown
+    assert preview_of(client.site.config, veiled(stored)).title == said
 
 
 @on_sqlite
@@ -177,6 +200,18 @@ async def test_drawn_pictures_are_kept_within_bounds(client: AppClient) -> None:
     for name in "bc":
         await kept.of(Preview(name, name, "", (1,)))
     assert await kept.of(Preview("a", "a", "", (1,))) is not first
+
+
+@on_sqlite
+async def test_no_more_pictures_than_so_many_wait_to_be_drawn(
+    client: AppClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(previews, "MOST_WAITING", 2)
+    stored = [await writes(client.site, name) for name in "abc"]
+    answers = await asyncio.gather(*(client.get(f"/og/{one.id}.png") for one in stored))
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 503]
+    assert next(one for one in answers if one.status_code == 503).headers["retry-after"] == "5"
+    assert [(await client.get(f"/og/{one.id}.png")).status_code for one in stored] == [200, 200, 200]
 
 
 # -- oEmbed -------------------------------------------------------------------------------------

@@ -71,6 +71,29 @@ async def test_what_goes_over_the_wire_is_counted_with_what_came_of_it(client: A
 
 
 @on_sqlite
+@pytest.mark.parametrize(
+    ("path", "body", "what"),
+    [
+        ("/hooks/nobodys", b"{}", "webhook"), ("/hub", b"x" * 70_000, "ping"), ("/hub", b"hub.mode=what", "ping"),
+        ("/scrobble/2.0/", b"method=track.scrobble&sk=x", "scrobble"), ("/push/x", b"", "push"),
+        ("/rsscloud/pleaseNotify", b"protocol=soap", "subscribe"), ("/rsscloud/ping", b"url=x", "ping"),
+    ],
+    ids=["no-hook", "too-large", "no-mode", "no-session", "no-subscription", "no-protocol", "no-topic"],
+)  # fmt: skip
+async def test_what_was_refused_counts_as_refused(client: AppClient, path: str, body: bytes, what: str) -> None:
+    await client.post(path, content=body)
+    found = await scraped(client)
+    counted = {dict(labels)["outcome"]: count for (name, labels), count in found.items() if ("what", what) in labels}
+    assert counted == {"refused": 1.0}
+
+
+@on_sqlite
+async def test_a_browser_that_asks_whether_it_may_scrobble_counts_for_no_scrobble(client: AppClient) -> None:
+    assert (await client.options("/scrobble/1/submit-listens")).status_code == 204
+    assert not [labels for _, labels in await scraped(client) if ("what", "scrobble") in labels]
+
+
+@on_sqlite
 async def test_two_applications_count_for_themselves(client: AppClient, config: Config) -> None:
     await client.get("/sources")
     app = create_app()
@@ -121,6 +144,16 @@ async def test_only_who_may_know_is_told(client: AppClient) -> None:
     for scope, status in (("read", 200), ("owner", 200), ("scrobble", 403)):
         assert await asked_by(client, STRANGER, **(await client.token(scope))) == status, scope
     assert await asked_by(client, STRANGER, Authorization="Bearer nonsense") == 401
+
+
+@on_sqlite
+async def test_this_machine_has_to_ask_by_its_own_name(client: AppClient) -> None:
+    """A proxy that says nothing, or a page whose name leads here by now, comes from this machine, too."""
+    for host, status in (
+        ("localhost", 200), ("127.0.0.1:8000", 200), ("[::1]:8000", 200), ("stream.example", 403), ("[oops", 403),
+        ("127.0.0.1.evil.example", 403), ("", 403),
+    ):  # fmt: skip
+        assert await asked_by(client, LOOPBACK, Host=host) == status, host
 
 
 @on_sqlite

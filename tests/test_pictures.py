@@ -13,6 +13,7 @@ from sqlalchemy import select
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from lifestream import pictures
+from lifestream.app import create_app, running
 from lifestream.doctor import examine
 from lifestream.protocol.pictures import RETRIES
 from lifestream.site import Site
@@ -20,10 +21,11 @@ from lifestream.store import bells, changes, entries, sources
 from lifestream.store import pictures as stored_pictures
 from lifestream.store.pictures import Due
 from lifestream.store.tables import PictureRow
-from lifestream.types import Author, Media, Stored
-from tests.fakes import Publisher, serving, until
+from lifestream.types import Author, Entry, Media, Stored, Visibility
+from tests.fakes import AppClient, Publisher, serving, until
 from tests.living import on_sqlite
 from tests.paintings import painted
+from tests.store.story import feed_source
 from tests.stories import deletes, edits, has_source, shows_to, writes
 
 SIZE = (1200, 12)
@@ -262,6 +264,38 @@ async def test_a_stranger_leads_us_to_no_private_address(site: Site) -> None:
         await outside.aclose()
     assert publisher.asked == []
     assert (await rows(site))["/1.jpg"].state == "lost"
+
+
+async def names(site: Site, slug: str, url: str, feed: str, visibility: Visibility = "public") -> None:
+    """An entry of the feed shows the picture at `url`."""
+    source = await feed_source(site.store, feed, slug=slug, now=site.now(), visibility=visibility)
+    async with site.store.begin() as db:
+        await entries.add(db, source, Entry(**photo(url)), now=site.now())
+    await work(site)
+
+
+@asynccontextmanager
+async def in_the_open(site: Site) -> AsyncIterator[AppClient]:
+    """The app at a public address, while the owner's networks are at home."""
+    config = site.config.model_copy(update={"base_url": "https://stream.example"})
+    app = create_app()
+    async with running(app, config, background=False), AppClient(app, config.base_url) as client:
+        yield client
+
+
+@on_sqlite
+async def test_what_strangers_name_too_is_fetched_for_the_owners_feed_and_shown_to_nobody_by_theirs(site: Site) -> None:
+    async with photo_site("/1.jpg") as (publisher, url), in_the_open(site) as client:
+        picture, stream = f"{url}/1.jpg", client.site
+        await names(stream, "evil", picture, "https://evil.example/feed")
+        assert (await rows(site))["/1.jpg"].state == "lost" and publisher.asked == []
+        await names(stream, "diary", picture, f"{url}/feed", "private")
+        assert (await rows(site))["/1.jpg"].state == "kept" and publisher.asked == ["/1.jpg"]
+        kept = stream.pictures.picture(picture)
+        assert kept and (await client.get(kept.src)).status_code == 404
+        assert (await client.get(kept.src, headers=await client.token("read"))).status_code == 200
+        await names(stream, "album", picture, "http://127.0.0.1:1/feed")
+        assert (await client.get(kept.src)).status_code == 200, "the owner has it shown"
 
 
 @on_sqlite

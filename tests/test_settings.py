@@ -153,6 +153,10 @@ async def test_the_language_and_the_theme_are_those_of_every_page(client: AppCli
     assert '<html lang="pt-BR" data-theme="dark">' in (await client.get("/about")).text
     assert (await client.post("/theme", data={"theme": "system"})).status_code == 303
     assert '<html lang="pt-BR">' in (await client.get("/about")).text
+    for lang in ("ar", "he-IL", "az-Arab"):
+        await sets(client, lang=lang)
+        assert f'<html lang="{lang}" dir="rtl">' in (await client.get("/about")).text
+        assert f'<html lang="{lang}" dir="rtl" ' in (await client.get("/screen")).text
     await sets(client, lang="", theme="system")
     client.cookies.clear()
     assert '<html lang="en">' in (await client.get("/about")).text
@@ -206,19 +210,22 @@ async def test_what_the_environment_sets_wins_and_is_only_shown(config: Config) 
     async with running(app, config, background=False), AppClient(app, BASE_URL) as client:
         await sets(client, author="Jo", timezone="Asia/Tokyo", note="Walks.")
     app = create_app()
-    fixed = config.model_copy(update={"author": "Mara", "timezone": "Europe/Lisbon"})
+    fixed = config.model_copy(update={"author": "Mara", "timezone": "Europe/Lisbon", "lang": "pt"})
     async with running(app, fixed, background=False), AppClient(app, BASE_URL) as client:
         assert await refused(client, 409, author="Jo") == "author: LIFESTREAM_AUTHOR in the environment sets it."
         settings = await sets(client, note="More walks.")
         assert settings["author"] == "Mara" and settings["timezone"] == "Europe/Lisbon"
         assert settings["note"] == "More walks."
-        assert settings["fixed"] == {"author": "LIFESTREAM_AUTHOR", "timezone": "LIFESTREAM_TIMEZONE"}
+        assert settings["fixed"] == {
+            "author": "LIFESTREAM_AUTHOR", "timezone": "LIFESTREAM_TIMEZONE", "lang": "LIFESTREAM_LANG",
+        }  # fmt: skip
         await set_password(client.site, PASSWORD)
         await client.post("/login", data={"password": PASSWORD})
         page = html.fromstring((await client.get("/admin/settings")).text)
         assert page.xpath("//code[.='LIFESTREAM_AUTHOR']")
-        assert not page.xpath("//*[@name='author' or @name='timezone']")
-        assert page.xpath("//input[@name='title'] | //input[@name='lang'] | //textarea[@name='note']")
+        assert not page.xpath("//*[@name='author' or @name='timezone' or @name='lang']")
+        assert page.xpath("//input[@name='title'] | //textarea[@name='note']")
+        assert not page.xpath("//form[@action='/admin/settings/time']"), "there is nothing to save"
 
 
 async def test_another_process_takes_it_up_by_itself_and_so_does_the_next_start(

@@ -413,7 +413,7 @@ async def test_a_subscription_that_ended_is_forgotten_in_the_end(site: Site) -> 
         for one in await subscriptions.of_feed(db, feed_id):
             state = "active" if one.token == "active" else "ended"
             await subscriptions.change(db, one.id, state=state, asked_at=now - asked[one.token])
-        assert await subscriptions.drop_ended(db, now - ENDED_KEPT) == {feed_id}
+        await subscriptions.drop_ended(db, now - ENDED_KEPT)
         assert set((await db.execute(select(SubscriptionRow.token))).scalars()) == {"active", "ended"}
 
 

@@ -92,6 +92,8 @@ _HEADING = re.compile(r"<h([1-6])[ >]")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.I)
 _PLAIN_ADDRESS = re.compile(r"https?://[a-z0-9](?:[a-z0-9-]*\.)+[a-z0-9-]+(?:[/?#][!#-;=?-\[\]-~]*)?")
 _CONTROLS = "".join(map(chr, range(33)))
+_BYTE_ORDER_MARK = "\ufeff"
+"""html5ever drops one where a text begins, so what stays would not stay the same when it is cleaned again."""
 _PASSES = 4
 _ADDRESS_CHARS = 4096
 
@@ -124,7 +126,7 @@ def clean_with_pictures(source: str, base: str) -> tuple[str, tuple[Media, ...]]
         source = _PLAYER.sub(partial(_player, base, pictures), source)
     for _ in range(_PASSES):
         rewriting = _Rewriting(base, pictures)
-        rewritten = rewriting.run(_first.clean(source))
+        rewritten = rewriting.run(_first.clean(source).replace(_BYTE_ORDER_MARK, ""))
         cleaned: str = _last.clean(rewritten)
         if len(cleaned) > _OUTPUT_CHARS:
             break
@@ -234,7 +236,7 @@ def _depth(source: str) -> int:
 def _as_plain_text(source: str) -> str:
     """Without any parser: tags out, references read, escaped again."""
     plain = html.unescape(re.sub("<[^<>]*>", " ", source[: 4 * _PLAIN_CHARS]))
-    return html.escape(" ".join(plain.split())[:_PLAIN_CHARS], quote=False)
+    return html.escape(" ".join(plain.replace(_BYTE_ORDER_MARK, "").split())[:_PLAIN_CHARS], quote=False)
 
 
 @dataclass(slots=True)

@@ -61,10 +61,10 @@ def token_list(as_json: AsJson = False) -> None:
 @app.command("revoke")
 def token_revoke(name: str) -> None:
     """Makes a token worthless, at once."""
-    from lifestream.store import owner
+    from lifestream.store import bells, owner
 
     async def command(site: Any) -> None:
-        async with site.store.begin() as db:
+        async with site.store.begin(rings=[bells.KEYS]) as db:
             await owner.revoke_token(db, name)
         out.print(f"Revoked {name}.")
 

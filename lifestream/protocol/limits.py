@@ -1,9 +1,21 @@
 """How often somebody may: a bucket of so many at once, refilled at so many a second, for each name."""
 
 from collections.abc import Hashable
+from ipaddress import IPv6Address, ip_address, ip_network
 from math import ceil
 
 MOST_NAMES = 10_000
+
+
+def one_caller(address: str) -> str:
+    """What limits know a caller's address by: whoever has one IPv6 address has the /64 around it."""
+    try:
+        found = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if not isinstance(found, IPv6Address):
+        return address
+    return str(found.ipv4_mapped or ip_network((int(found), 64), strict=False))
 
 
 class Buckets:
@@ -20,9 +32,11 @@ class Buckets:
         return ceil(missing / self._per_second) if missing > 0 else 0
 
     def take(self, name: Hashable, now: float) -> None:
-        if len(self._left) >= MOST_NAMES:
-            self._left = {name: left for name, left in self._left.items() if self._tokens(name, now) < self._at_once}
-        self._left[name] = (self._tokens(name, now) - 1, now)
+        tokens = self._tokens(name, now)
+        self._left.pop(name, None)
+        self._left[name] = (tokens - 1, now)
+        if len(self._left) > MOST_NAMES:  # the fullest, more or less: it took longer ago than all others
+            del self._left[next(iter(self._left))]
 
     def _tokens(self, name: Hashable, now: float) -> float:
         tokens, at = self._left.get(name, (self._at_once, now))

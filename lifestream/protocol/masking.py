@@ -23,6 +23,10 @@ _JSON = re.compile(
     re.IGNORECASE,
 )
 _URL = re.compile(r"https?://[^\s\"'<>]+")
+_FORM = re.compile(r"(?:^|&)[^\s=&<>\"]{1,100}=")
+_DOCUMENT = re.compile(r"\s*(?:<|--|[{\[]\s*[\"{\[\]}])")
+"""Markup, a message of several parts, JSON: what has `&` and `=` in it and is no form."""
+_CONTROLS = {code: "�" for code in (*range(32), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
 _LONG = re.compile(r"[A-Za-z0-9_]{32,}")
 """Without hyphens: a long title is no password."""
 _SHORTEST_KNOWN = 4
@@ -60,13 +64,18 @@ def masked_form(text: str, known: Sequence[str] = ()) -> str:
 
 
 def masked_body(body: bytes, media_type: str, known: Sequence[str] = ()) -> str:
-    text = body.decode("utf-8", "replace").replace("\0", "�")
-    kind = media_type.partition(";")[0].strip().lower()
-    if kind == "application/x-www-form-urlencoded":
+    """The type is not believed: many doors read a form or JSON under any name, or under none."""
+    text = _JSON.sub(rf"\1{MASK}", printable(body.decode("utf-8", "replace")))
+    if media_type.partition(";")[0].strip().lower() == "application/x-www-form-urlencoded":
         return masked_form(text, known)
-    if "json" in kind:
-        text = _JSON.sub(rf"\1{MASK}", text)
+    if _FORM.search(text) and not _DOCUMENT.match(text):
+        text = masked_form(text, known)
     return masked_words(text, known)
+
+
+def printable(text: str) -> str:
+    """What may be shown in a terminal and pasted into one: strangers write this, and controls do things there."""
+    return text.replace("\r\n", "\n").translate(_CONTROLS)
 
 
 def both_ends(signature: str) -> str:
@@ -76,14 +85,16 @@ def both_ends(signature: str) -> str:
 
 
 def as_curl(method: str, url: str, headers: Sequence[tuple[str, str]], body: str) -> str:
-    """The request as a command; where `***` stands it has to be completed."""
+    """The request as a command; where `***` stands it has to be completed. None of it is curl's to interpret: a body
+    that begins with `@` names no file.
+    """
     lines = ["curl -i"]
     if method != "GET":
         lines[0] += f" -X {method}"
     lines[0] += f" {_quoted(url)}"
     lines += [f"-H {_quoted(f'{name}: {value}')}" for name, value in headers if name not in _MADE_BY_CURL]
     if body:
-        lines.append(f"--data-binary {_quoted(body)}")
+        lines.append(f"--data-raw {_quoted(body)}")
     return " \\\n  ".join(lines)
 
 
@@ -91,7 +102,7 @@ _MADE_BY_CURL = frozenset(("host", "content-length", "connection", "accept-encod
 
 
 def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "'\\''") + "'"
+    return "'" + printable(text).replace("'", "'\\''") + "'"
 
 
 def _field(name: str, value: str, known: Sequence[str]) -> str:
@@ -154,4 +165,4 @@ def _without(text: str, known: Sequence[str]) -> str:
 
 
 def _decoded(fields: Fields) -> list[tuple[str, str]]:
-    return [(name.decode("latin-1").lower(), value.decode("latin-1").replace("\0", "")) for name, value in fields]
+    return [(name.decode("latin-1").lower(), printable(value.decode("latin-1"))) for name, value in fields]

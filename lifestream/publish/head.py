@@ -4,7 +4,7 @@ OpenGraph (https://ogp.me), schema.org as JSON-LD, oEmbed's discovery.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -12,11 +12,13 @@ import orjson
 from markupsafe import Markup
 
 from lifestream.config import Config
+from lifestream.protocol.pictures import Pictures
 from lifestream.protocol.topics import FORMAT_NAMES, FORMATS, MEDIA_TYPES, Topic
 from lifestream.publish import preview
 from lifestream.publish.feeds.document import rfc3339, site_title
 from lifestream.render import filter_title
-from lifestream.types import Entry, Filter, Kind, Stored
+from lifestream.types import Filter, Kind, Stored
+from lifestream.view.cards import warning_of
 from lifestream.view.words import LABELS
 
 PRIVATE_PATHS = ("/admin", "/login", "/setup", "/logout")
@@ -96,13 +98,14 @@ def _at(page: str, before: str) -> str:
     return page + ("&" if "?" in page else "?") + urlencode({"before": before}) if before else page
 
 
-def of_entry(config: Config, stored: Stored) -> Head:
+def of_entry(config: Config, stored: Stored, pictures: Pictures) -> Head:
     """Of a private one nothing is said: only its owner sees the page."""
+    stored = veiled(stored)
     entry = stored.entry
     if stored.source.visibility == "private":
         return unlisted(site_title(config))
     url = f"{config.base_url}/entries/{stored.id}"
-    image = _picture(entry) or f"{config.base_url}/og/{stored.id}.png?v={stored.seq:x}"
+    image = _picture(config, stored, pictures) or f"{config.base_url}/og/{stored.id}.png?v={stored.seq:x}"
     return Head(
         title=entry.title or entry.summary[:80] or f"{LABELS[entry.kind]} – {site_title(config)}",
         url=url,
@@ -117,6 +120,14 @@ def of_entry(config: Config, stored: Stored) -> Head:
         json_ld=_script(_posting(config, stored, url, image)),
         embed=f"{config.base_url}/oembed?url={quote(url, safe='')}",
     )
+
+
+def veiled(stored: Stored) -> Stored:
+    """As links to it may show it: of what has a warning, the warning."""
+    warning = warning_of(stored.entry)
+    if not warning:
+        return stored
+    return replace(stored, entry=replace(stored.entry, title=warning, summary=warning, content_html="", media=()))
 
 
 def feeds_of(config: Config, wanted: Filter, source: str = "") -> tuple[Feed, ...]:
@@ -137,10 +148,12 @@ def _about(config: Config) -> str:
     return f"What {config.author or 'one person'} writes, makes and does, from everywhere, as it happens."
 
 
-def _picture(entry: Entry) -> str:
-    """A photograph is its own preview; on an entry with words these say more than a picture among them."""
-    pictures = (one.url for one in entry.media if one.type.startswith("image"))
-    return next(pictures, "") if entry.kind == "photo" else ""
+def _picture(config: Config, stored: Stored, pictures: Pictures) -> str:
+    """Our copy of a photograph, which is its own preview; on an entry with words these say more than a picture."""
+    if stored.entry.kind != "photo" or not stored.source.pictures:
+        return ""
+    kept = (pictures.picture(one.url, one.width) for one in stored.entry.media if one.type.startswith("image"))
+    return next((config.base_url + one.src for one in kept if one), "")
 
 
 # -- schema.org ---------------------------------------------------------------------------------
@@ -183,7 +196,8 @@ def _owner(config: Config) -> dict[str, Any]:
 
 
 def _place(lat: float, lon: float, name: str) -> dict[str, Any]:
-    at = {"@type": "GeoCoordinates", "latitude": lat, "longitude": lon}
+    """To a kilometre, as on the cards."""
+    at = {"@type": "GeoCoordinates", "latitude": round(lat, 2), "longitude": round(lon, 2)}
     return _without_empty({"@type": "Place", "name": name, "geo": at})
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 from time import perf_counter
 from typing import Any
+from urllib.parse import urlsplit
 
 from prometheus_client import CollectorRegistry, Counter, GCCollector, Histogram, Info, PlatformCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -20,7 +21,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lifestream import __version__
-from lifestream.access import caller_of
+from lifestream.access import LOOPBACK_NAMES, caller_of
 from lifestream.errors import NotAllowed
 from lifestream.protocol import live
 from lifestream.publish import hub as hub_work
@@ -126,15 +127,20 @@ async def _must_be_allowed(site: Site, request: Request) -> None:
 
 
 def _is_near(site: Site, request: Request) -> bool:
-    """Behind a proxy that is not told of in the settings, everybody seems to be on this machine."""
+    """Behind a proxy that is not told of in the settings, everybody seems to be on this machine; so does a stranger's
+    page in a browser here whose host's name leads to us by now (DNS rebinding). The name asked for tells them apart.
+    """
     forwarded = "x-forwarded-for" in request.headers or "forwarded" in request.headers
     if request.client is None or (forwarded and not site.config.trusted_proxies.networks):
         return False
     try:
         address = ip_address(request.client.host)
+        asked = urlsplit(f"//{request.headers.get('host', '')}").hostname
     except ValueError:
         return False
-    return (address.is_loopback and not forwarded) or site.config.allow_networks.allows(address)
+    if address.is_loopback:
+        return not forwarded and asked in LOOPBACK_NAMES
+    return site.config.allow_networks.allows(address)
 
 
 class _Collected(CollectorRegistry):

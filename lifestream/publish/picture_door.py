@@ -1,13 +1,14 @@
 """`/media/{file}`: the pictures that are kept here. One that is on its way is waited for, because an entry is told of
 before its pictures are here.
 
-Whoever knows a picture's name may have it: it cannot be guessed. What came from strangers runs nothing (CSP sandbox).
+Those of private entries are for the owner. What came from strangers runs nothing (CSP sandbox).
 """
 
 import asyncio
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 from starlette.requests import Request
@@ -15,6 +16,7 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from lifestream import pictures
+from lifestream.access import caller_of
 from lifestream.protocol.pictures import TYPE, asked_for, kept_widths
 from lifestream.site import Site
 from lifestream.store import bells
@@ -25,6 +27,8 @@ PATIENCE_SECONDS = 5.0
 MOST_WAITING = 200
 HURRIES = timedelta(minutes=10)
 """A picture of an entry older than this is behind newer ones, unless somebody looks at it."""
+FRESH = 12 * 3600
+"""Seconds; a picture never changes, but it may become private: nobody shows it after twice that."""
 CSP = "default-src 'none'; sandbox"
 
 
@@ -54,6 +58,8 @@ async def picture(request: Request) -> Response:
         return _nothing()
     name, width = asked
     found = await _known(site, name)
+    if not await _may_see(request, found):
+        return _nothing()
     if answer := _file(site, request, name, width, found):
         return answer
     if found and found.state == "kept":  # its files are lost
@@ -64,17 +70,34 @@ async def picture(request: Request) -> Response:
     if found and _comes(site, found) and not waiting.full:
         with waiting.one():
             found = await _awaited(site, name, found)
+        if not await _may_see(request, found):
+            return _nothing()
     return _file(site, request, name, width, found) or _nothing()
 
 
+async def _may_see(request: Request, found: Kept | None) -> bool:
+    if found is None or found.public:
+        return found is not None
+    return (await caller_of(request.app.state.site, request)).audience == "owner"
+
+
 async def _known(site: Site, name: str) -> Kept | None:
+    found = await _find(site, name)
+    if found is None or found.state == "gone" or not found.public:  # an entry may have been told of a moment ago
+        await pictures.up_to_the_head(site)
+        found = await _find(site, name)
+    return found
+
+
+async def _find(site: Site, name: str) -> Kept | None:
+    """What came from within the owner's networks is public where a feed that lies there shows it to the public."""
     async with site.store.read() as db:
         found = await stored.find(db, name)
-    if found is None or found.state == "gone":  # its entry may have been told of a moment ago
-        await pictures.up_to_the_head(site)
-        async with site.store.read() as db:
-            found = await stored.find(db, name)
-    return found
+        if found is None or not found.at_home or not found.public:
+            return found
+        feeds = await stored.public_feeds(db, name)
+    by_us = any(site.is_at_home(found.url, named_by=feed or site.config.base_url) for feed in feeds)
+    return replace(found, public=by_us)
 
 
 def _comes(site: Site, found: Kept) -> bool:
@@ -91,8 +114,7 @@ async def _awaited(site: Site, name: str, found: Kept) -> Kept | None:
         async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
                 heard = bell.strokes
-                async with site.store.read() as db:
-                    now_found = await stored.find(db, name)
+                now_found = await _find(site, name)
                 if now_found is None or not _comes(site, now_found):
                     return now_found
                 await bell.heard(heard)
@@ -112,7 +134,9 @@ def _file(site: Site, request: Request, name: str, width: int, found: Kept | Non
         return None
     etag = f'"{name}-{width}-{stat.st_size:x}"'
     headers = {
-        "Cache-Control": f"{'public' if found.public else 'private'}, max-age=31536000, immutable",
+        "Cache-Control": f"public, max-age={FRESH}, stale-while-revalidate={FRESH}"
+        if found.public
+        else "private, no-cache",
         "Content-Security-Policy": CSP,
         "ETag": etag,
     }

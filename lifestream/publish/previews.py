@@ -12,18 +12,20 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from lifestream.errors import InvalidInput, NotFound
+from lifestream.errors import InvalidInput, NotFound, TooBusy
 from lifestream.protocol.hub import address_key
 from lifestream.publish import preview
 from lifestream.publish.feeds.document import site_title
 from lifestream.publish.feeds.xml import legal
-from lifestream.publish.head import preview_of
+from lifestream.publish.head import preview_of, veiled
 from lifestream.publish.preview import Preview
 from lifestream.render import Renderer
 from lifestream.site import Site
 from lifestream.store import entries
 from lifestream.types import Media, Stored
 
+MOST_WAITING = 20
+"""Pictures that are asked for and not drawn yet; it takes a tenth of a second to draw one."""
 WIDTH = 600
 AGE = 3600
 
@@ -35,16 +37,27 @@ class Previews:
         self._most = most
         self._drawn: OrderedDict[Preview, bytes] = OrderedDict()
         self._drawing = asyncio.Lock()
+        self._waiting = 0
 
     async def of(self, wanted: Preview) -> bytes:
-        async with self._drawing:
-            found = self._drawn.pop(wanted, None)
-            if found is None:
-                found = await anyio.to_thread.run_sync(preview.drawn, wanted)
-        self._drawn[wanted] = found
+        """Raises TooBusy where too many others are asked for."""
+        if wanted not in self._drawn:
+            await self._draw(wanted)
+        self._drawn.move_to_end(wanted)
+        return self._drawn[wanted]
+
+    async def _draw(self, wanted: Preview) -> None:
+        if self._waiting >= MOST_WAITING:
+            raise TooBusy("Too many pictures are asked for just now.")
+        self._waiting += 1
+        try:
+            async with self._drawing:
+                if wanted not in self._drawn:  # it was not asked for by somebody before us
+                    self._drawn[wanted] = await anyio.to_thread.run_sync(preview.drawn, wanted)
+        finally:
+            self._waiting -= 1
         while len(self._drawn) > self._most:
             self._drawn.popitem(last=False)
-        return found
 
 
 async def picture(request: Request) -> Response:
@@ -58,7 +71,7 @@ async def picture(request: Request) -> Response:
 
 async def _public(site: Site, public_id: str) -> Stored:
     async with site.store.read() as db:
-        return await entries.one(db, public_id, audience="public")
+        return veiled(await entries.one(db, public_id, audience="public"))
 
 
 # -- oEmbed 1.0 (https://oembed.com) ------------------------------------------------------------

@@ -3,6 +3,7 @@ put down, to be verified afterwards (W3C WebSub 5; PuSH 0.3 where it differs).
 """
 
 import asyncio
+from contextlib import nullcontext
 from typing import Any
 
 from starlette.requests import Request
@@ -16,7 +17,7 @@ from lifestream.protocol.pacing import host_of
 from lifestream.publish import hub as hub_work
 from lifestream.publish.outbound_feeds import Topic, topic_of
 from lifestream.receive.bodies import read_form
-from lifestream.receive.limits import HubLimits
+from lifestream.receive.limits import HubLimits, require_room
 from lifestream.receive.recorded import exchange_of, recorded
 from lifestream.site import Site
 from lifestream.store import bells, feeds, sources, subscribers
@@ -73,19 +74,18 @@ async def _subscribe(site: Site, request: Request, wish: rules.Subscribe | rules
     if key is None and isinstance(wish, rules.Subscribe):
         return _says(NO_SUCH_TOPIC, 404)
     key = key or rules.address_key(wish.topic)
-    await limits.admit(site, request, wish.callback, key, joins=isinstance(wish, rules.Subscribe))
+    limits.admit(site, request, wish.callback)
     values = {"topic": wish.topic, "topic_key": key, "callback": wish.callback} | _terms(wish)
-    at_once = wish.sync and limits.waits(wish.callback)
-    # Not durable: whoever a power cut cost this was told of no subscription yet, and asks again.
-    async with site.store.begin(rings=[] if at_once else [bells.HUB], durable=False) as db:
-        request_id = await subscribers.asked(db, values, site.now(), held=at_once)
-    log.info("hub", mode=values["mode"], topic=wish.topic, callback_host=host_of(wish.callback))
-    if not at_once:
-        return _says("Accepted; the callback will be asked whether it wants this.", 202)
-    try:
+    with limits.waiting(wish.callback) if wish.sync else nullcontext(False) as at_once:
+        # Not durable: whoever a power cut cost this was told of no subscription yet, and asks again.
+        async with site.store.begin(rings=[] if at_once else [bells.HUB], durable=False) as db:
+            if isinstance(wish, rules.Subscribe):
+                await require_room(site, db, wish.callback, [key])
+            request_id = await subscribers.asked(db, values, site.now(), held=at_once)
+        log.info("hub", mode=values["mode"], topic=wish.topic, callback_host=host_of(wish.callback))
+        if not at_once:
+            return _says("Accepted; the callback will be asked whether it wants this.", 202)
         why = await _verify(site, subscribers.Request(id=request_id, host=host_of(wish.callback), **values))
-    finally:
-        limits.waited(wish.callback)
     return _says(why, 409) if why else Response(status_code=204)
 
 

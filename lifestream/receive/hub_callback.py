@@ -72,6 +72,7 @@ async def receive(request: Request) -> Response:
     if subscription is None:
         told.says("refused", "There is no subscription at this callback, or no more.")
         return PlainTextResponse("There is no subscription here.", status_code=404)
+    told.stranger = False
     header = request.headers.get("x-hub-signature")
     told.feed_ids, told.known = (subscription.feed_id,), (subscription.secret,)
     match rules.judge_notification(header, body, subscription.secret, subscription.state):

@@ -6,6 +6,7 @@ from functools import wraps
 from starlette.requests import Request
 from starlette.responses import Response
 
+from lifestream.errors import FetchError, LifestreamError, Restarting, TooBusy
 from lifestream.exchanges import Exchange, comes_in
 from lifestream.site import Site
 
@@ -30,6 +31,8 @@ def recorded(what: str, *, secret_answers: bool = False) -> Callable[[Door], Doo
                 response = await door(request)
             except BaseException as error:
                 exchange.failed(error)
+                if isinstance(error, LifestreamError) and not isinstance(error, FetchError | Restarting | TooBusy):
+                    exchange.says("refused", str(error))
                 raise
             else:
                 answer = b"" if secret_answers else getattr(response, "body", b"")

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from lifestream.errors import FetchError
+from lifestream.exchanges import keep_out
 from lifestream.log import get_logger
 from lifestream.protocol import rsscloud as rules
 from lifestream.protocol.links import web_address
@@ -20,7 +21,7 @@ from lifestream.protocol.pacing import host_of
 from lifestream.publish.hub import TIMEOUT
 from lifestream.receive.bodies import query_of, read_form
 from lifestream.receive.hub import changed, topic_key
-from lifestream.receive.limits import HubLimits
+from lifestream.receive.limits import HubLimits, require_room
 from lifestream.receive.recorded import exchange_of, recorded
 from lifestream.site import Site
 from lifestream.store import subscribers, subscriptions
@@ -71,7 +72,9 @@ async def please_notify(request: Request) -> Response:
     """Registers whoever proves to be there, for 25 hours; the answer says how it went."""
     site: Site = request.app.state.site
     caller = request.client.host if request.client else ""
-    asked = rules.parse_registration(await read_form(request), caller)
+    form = await read_form(request)
+    keep_out(value.strip() for name, value in form if name == "path")  # a callback's path is a password
+    asked = rules.parse_registration(form, caller)
     if isinstance(asked, str):
         return _tells(request, "notifyResult", asked, success=False)
     keys: dict[str, str] = {}
@@ -82,8 +85,10 @@ async def please_notify(request: Request) -> Response:
             return _tells(request, "notifyResult", sentence, success=False)
         keys[key] = feed
     limits: HubLimits = request.app.state.hub_limits
-    await limits.admit(site, request, asked.callback, next(iter(keys)), joins=True)
-    exchange_of(request).about, exchange_of(request).known = asked.feeds[0], (asked.callback,)
+    limits.admit(site, request, asked.callback)
+    async with site.store.read() as db:
+        await require_room(site, db, asked.callback, keys)
+    exchange_of(request).about = asked.feeds[0]
     with site.exchanges.asking("verify", about=asked.feeds[0], host_only=True, known=[asked.callback]) as told:
         why = await _is_there(site, asked)
         told.says("refused" if why else "ok", why)
@@ -92,6 +97,7 @@ async def please_notify(request: Request) -> Response:
         return _tells(request, "notifyResult", why, success=False)
     lasts = int(rules.LASTS.total_seconds())
     async with site.store.begin() as db:
+        await require_room(site, db, asked.callback, keys)  # others came while it was asked
         for key, feed in keys.items():
             await subscribers.subscribe(db, feed, key, asked.callback, site.now(), lease_seconds=lasts, kind="rsscloud")
     log.info("rsscloud registered", callback_host=host_of(asked.callback), feeds=len(keys))
@@ -129,6 +135,8 @@ async def _is_there(site: Site, asked: rules.Registration) -> str:
 
 
 def _tells(request: Request, element: str, sentence: str, *, success: bool = True) -> Response:
+    if not success:
+        exchange_of(request).says("refused", sentence)
     as_json = rules.wants_json(request.headers.get("accept", ""))
     body, media_type = rules.answer(element, success, sentence, as_json=as_json)
     return Response(body, media_type=media_type, headers={"X-Content-Type-Options": "nosniff"})

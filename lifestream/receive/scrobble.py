@@ -22,6 +22,7 @@ from starlette.routing import Route
 from lifestream.access import MAY
 from lifestream.admin import Tries
 from lifestream.errors import Conflict, InvalidInput, LifestreamError, NotAllowed, PayloadTooLarge, TooManyRequests
+from lifestream.exchanges import keep_out
 from lifestream.log import get_logger
 from lifestream.protocol import audioscrobbler, lastfm, listenbrainz
 from lifestream.protocol.listens import Listen, Track, moment, same_secret
@@ -101,14 +102,17 @@ class Ask:
 async def door(request: Request) -> Response:
     site: Site = request.app.state.site
     exchange_of(request).slug = listens.LISTENS
-    if request.method == "OPTIONS":
-        return Response(status_code=204, headers=CORS)
     path = [name for name in request.url.path.split("/") if name]
     names = tuple(dropwhile(lambda name: name == "1", path[path[0] == "scrobble" :]))
     query = dict(parse_qsl(query_of(request), keep_blank_values=True, errors="replace"))
     response = await _answer(Ask(request, site, request.app.state.scrobbles, site.now(), names, query))
     response.headers.update(CORS)
     return response
+
+
+async def preflight(_request: Request) -> Response:
+    """What browsers ask before a page of another site may scrobble: no scrobble yet."""
+    return Response(status_code=204, headers=CORS)
 
 
 async def _answer(ask: Ask) -> Response:
@@ -233,7 +237,8 @@ async def _session(ask: Ask, call: lastfm.Call) -> lastfm.Answer:
             return key.digest == owner.digest(given)
         return key.md5 is not None and lastfm.proves(call, key.md5)
 
-    key = await _key(ask, fits)
+    proofs = [call.fields.get(name, "") for name in ("token", "password", "authtoken")]
+    key = await _key(ask, fits, proofs)
     if key is None:
         return lastfm.error(lastfm.AUTH)
     return lastfm.session(call.user or _user(ask.site), key.session)
@@ -283,7 +288,7 @@ async def _handshake(ask: Ask) -> str:
         proven = key.md5 is not None and audioscrobbler.proves(asked, key.md5)
         return proven or same_secret(asked.session, key.session) or key.digest == digest
 
-    key = await _key(ask, fits)
+    key = await _key(ask, fits, [asked.proof, asked.session])
     if key is None:
         return audioscrobbler.BADAUTH
     if not audioscrobbler.clock_is_right(asked, ask.now):
@@ -319,19 +324,24 @@ async def _play(ask: Ask, track: Track) -> None:
 
 async def _with_token(ask: Ask, token: str) -> Key | None:
     digest = owner.digest(token)
-    return await _key(ask, lambda key: key.digest == digest)
+    return await _key(ask, lambda key: key.digest == digest, [token])
 
 
 async def _with_session(ask: Ask, session: str) -> Key | None:
     """A session key; or the token itself, for clients whose users may type one."""
     digest = owner.digest(session)
-    return await _key(ask, lambda key: same_secret(session, key.session) or key.digest == digest)
+    return await _key(ask, lambda key: same_secret(session, key.session) or key.digest == digest, [session])
 
 
-async def _key(ask: Ask, fits: Callable[[Key], bool]) -> Key | None:
-    """The key that fits and may scrobble. Raises TooManyRequests where an address has sent too many that do not."""
+async def _key(ask: Ask, fits: Callable[[Key], bool], given: Sequence[str]) -> Key | None:
+    """The key that fits and may scrobble. Raises TooManyRequests where an address has sent too many that do not.
+
+    What was `given` to prove it stays out of the log, wherever in the request it stands.
+    """
+    keep_out(given)
     for key in await ask.desk.keys():
         if fits(key):
+            exchange_of(ask.request).stranger = False
             ask.site.uses.note(key.digest, ask.now)
             return key
     address = ask.request.client.host if ask.request.client else ""
@@ -384,6 +394,7 @@ def _sentence(error: Exception) -> str:
 
 
 routes = [
-    Route(path, door, methods=["GET", "POST", "OPTIONS"])
+    Route(path, answers, methods=methods)
     for path in ("/scrobble", "/scrobble/{rest:path}", "/1/{rest:path}")
+    for answers, methods in ((door, ["GET", "POST"]), (preflight, ["OPTIONS"]))
 ]

@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lifestream import flow, pictures, subscribe
 from lifestream.backfill import turn_page
-from lifestream.inspector import tidy
 from lifestream.log import get_logger
 from lifestream.site import Site
 from lifestream.store import backfills, bells, due, feeds, inbox, sources, subscribers, subscriptions
@@ -181,8 +180,8 @@ async def _again_later(site: Site, row: AnyRow) -> None:
 
 
 async def keep_house(site: Site) -> None:
-    """Each second: sources whose hub took too long to verify; each minute: leases and subscriptions that are over;
-    each ten minutes: the protocol log.
+    """Each second: sources whose hub took too long to verify; each minute: leases and subscriptions that are over, what
+    nobody wants any more, and SQLite's WAL; each ten minutes: the protocol log.
     """
     ticks = 0
     while True:
@@ -195,10 +194,11 @@ async def keep_house(site: Site) -> None:
             if ticks % 60 == 0:
                 async with site.store.begin(durable=False) as db:
                     await subscribers.drop_expired(db, site.now())
-                    for feed_id in await subscriptions.drop_ended(db, site.now() - ENDED_KEPT):
-                        await feeds.drop_if_unused(db, feed_id)
+                    await subscriptions.drop_ended(db, site.now() - ENDED_KEPT)
+                    await feeds.drop_unused(db)
+                await site.store.checkpoint()
             if ticks % TIDY_EVERY == TIDY_EVERY - 1:
-                await tidy(site)
+                await site.exchanges.tidy(site.now())
         except Exception as error:
             log.error("housekeeping", status="failed", error=_short(error))
         ticks += 1

@@ -27,6 +27,7 @@ async def receive(request: Request) -> Response:
     told = exchange_of(request)
     told.slug = request.path_params["slug"]
     answer = await deliveries.take(told.slug, call)
+    told.stranger = answer.status == 403
     told.says("ok" if answer.status < 400 else "refused", answer.sentence)
     return _says(answer.sentence + "\n", answer.status)
 

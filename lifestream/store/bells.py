@@ -15,7 +15,9 @@ DELIVERIES = "deliveries"
 BACKFILLS = "backfills"
 PICTURES = "pictures"
 SETTINGS = "settings"
-NAMES = (LOG, FEEDS, INBOX, SUBSCRIPTIONS, HUB, DELIVERIES, BACKFILLS, PICTURES, SETTINGS)
+KEYS = "keys"
+"""Somebody may no longer do what he might: a token was revoked, a session ended."""
+NAMES = (LOG, FEEDS, INBOX, SUBSCRIPTIONS, HUB, DELIVERIES, BACKFILLS, PICTURES, SETTINGS, KEYS)
 
 
 class Bell:

@@ -26,6 +26,8 @@ from lifestream.store.inline_sqlite import InlineConnection
 BUSY_SECONDS = 10.0
 READERS = 4
 CHECKPOINT_PAGES = 1000
+LONG_WAL = 16 * 2**20
+"""Bytes. A longer one is made short again when it can be."""
 LOOK_AGAIN = 0.05
 """Seconds between two looks for what another process wrote (SQLite)."""
 LISTEN_AGAIN = 1.0
@@ -105,6 +107,23 @@ class Store:
             if not driver.closed:  # a transaction that was cancelled while it waited takes its connection with it
                 driver.run("PRAGMA synchronous = FULL", f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
 
+    async def checkpoint(self) -> None:
+        """Makes SQLite's WAL begin anew if it has become long, as it does while nobody makes a durable commit.
+
+        It does so when nothing is left in it that the database has not. So first most of it is copied while others
+        write on, then what they wrote meanwhile, while they wait.
+        """
+        if self.sqlite_path is None or _wal_size(self.sqlite_path) <= LONG_WAL:
+            return
+        await self._copy_wal()
+        async with self._writer.connect():
+            await self._copy_wal()
+
+    async def _copy_wal(self) -> None:
+        async with self._patient.connect() as connection:  # has a thread, so that the loop does not wait for the disk
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            await driver.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
+
     async def watch(self) -> None:
         """Rings every bell when another process has written; runs until cancelled.
 
@@ -160,7 +179,7 @@ def _sqlite_engine(path: Path, *, writes: bool, inline: bool = True) -> AsyncEng
             "journal_mode = WAL",
             "foreign_keys = ON",
             "synchronous = FULL",
-            "journal_size_limit = 67108864",
+            f"journal_size_limit = {LONG_WAL}",
             "cache_size = -8000",
             "temp_store = MEMORY",
             "query_only = OFF" if writes else "query_only = ON",
@@ -177,6 +196,13 @@ def _sqlite_engine(path: Path, *, writes: bool, inline: bool = True) -> AsyncEng
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def _wal_size(path: Path) -> int:
+    try:
+        return path.with_name(f"{path.name}-wal").stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def lowered(text: str | None) -> str | None:

@@ -98,8 +98,7 @@ async def beside(
     db: AsyncConnection, stored: Stored, *, audience: Audience, kind: Kind | None = None, span: Span | None = None
 ) -> tuple[Neighbour | None, Neighbour | None]:
     """The entries before and after one in the stream: of its `kind`, or within the day that is `span`."""
-    query = _joined(select(EntryRow.public_id, EntryRow.kind, EntryRow.title, EntryRow.summary, EntryRow.ordered_at))
-    query = query.where(EntryRow.deleted_by == "", gate.readable(audience)).limit(1)
+    query = _joined(select(*STORED)).where(EntryRow.deleted_by == "", gate.readable(audience)).limit(1)
     if kind:
         query = query.where(EntryRow.kind == kind)
     if span:
@@ -122,7 +121,8 @@ async def _neighbour(db: AsyncConnection, query: AnySelect, here: Mapping[str, o
     row = (await db.execute(query, here)).one_or_none()
     if row is None:
         return None
-    return Neighbour(row.public_id, row.kind, row.title or row.summary, row.ordered_at)
+    found = to_stored(row)
+    return Neighbour(found.id, found.entry.kind, found.entry.title or found.entry.summary, found.ordered_at)
 
 
 def _within(query: AnySelect, audience: Audience) -> AnySelect:

@@ -163,13 +163,12 @@ async def others(db: AsyncConnection, feed_id: int, keys: Iterable[str]) -> dict
 
 async def drop_if_unused(db: AsyncConnection, feed_id: int) -> None:
     """Removes a feed that has no source, no subscription of ours, no subscriber and nothing in the inbox."""
-    used = (
-        select(SourceRow.feed_id).where(SourceRow.feed_id == feed_id).exists(),
-        select(SubscriptionRow.id).where(SubscriptionRow.feed_id == feed_id).exists(),
-        select(InboxRow.id).where(InboxRow.feed_id == feed_id).exists(),
-        select(HubSubscriberRow.id).where(HubSubscriberRow.topic_key.in_(await keys(db, feed_id))).exists(),
-    )
-    await db.execute(delete(FeedRow).where(FeedRow.id == feed_id, ~or_(*used)))
+    await db.execute(_DROP_UNUSED.where(FeedRow.id == feed_id))
+
+
+async def drop_unused(db: AsyncConnection) -> int:
+    """Removes all such feeds: topics of strangers that nobody wants any more. Returns how many they were."""
+    return (await db.execute(_DROP_UNUSED)).rowcount
 
 
 async def _without_first(db: AsyncConnection, host: str, polls: Sequence[AnyRow], now: datetime) -> Sequence[AnyRow]:
@@ -228,6 +227,18 @@ _MATCHING = (
             FeedNameRow.key.is_not(None),
         )
     )
+)
+
+
+_FORMER_KEYS = select(FeedNameRow.key).where(FeedNameRow.feed_id == FeedRow.id).correlate(FeedRow)
+_DROP_UNUSED = delete(FeedRow).where(
+    ~select(SourceRow.id).where(SourceRow.feed_id == FeedRow.id).correlate(FeedRow).exists(),
+    ~select(SubscriptionRow.id).where(SubscriptionRow.feed_id == FeedRow.id).correlate(FeedRow).exists(),
+    ~select(InboxRow.id).where(InboxRow.feed_id == FeedRow.id).correlate(FeedRow).exists(),
+    *(
+        ~select(HubSubscriberRow.id).where(HubSubscriberRow.topic_key.in_(keys)).correlate(FeedRow).exists()
+        for keys in ((FeedRow.url_key, FeedRow.self_key), _FORMER_KEYS)
+    ),
 )
 
 

@@ -1,7 +1,7 @@
 """What was listened to, in the local source `listens`, and what is playing now."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -19,6 +19,7 @@ from lifestream.types import RawEntry, Source, Stored, Visibility
 
 LISTENS = "listens"
 PLAYING = "playing"
+LONG_SILENCE = timedelta(days=30)
 
 
 async def record(db: AsyncConnection, listens: Sequence[Listen], now: datetime) -> entries.Recorded:
@@ -121,18 +122,28 @@ async def _heard(db: AsyncConnection, source: Source, listens: Sequence[Listen])
     """What is stored, deleted or not, that may be one of these: the same track around the time, or the same listen
     where its words were edited since."""
     found: list[Heard] = []
-    first, last = min(one.at for one in listens), max(one.at for one in listens)
-    for start in range(0, len(listens), entries.MOST_KEYS):
-        part = listens[start : start + entries.MOST_KEYS]
+    for part in _parts(listens):
         asked = {
             "source": source.id,
             "identities": [one.identity for one in part],
             "tracks": list({one.track.key for one in part}),
-            "first": first - SAME_WITHIN,
-            "last": last + SAME_WITHIN,
+            "first": part[0].at - SAME_WITHIN,
+            "last": part[-1].at + SAME_WITHIN,
         }
         found += [Heard(row.identity, row.link_key, row.published) for row in await db.execute(_HEARD, asked)]
     return found
+
+
+def _parts(listens: Sequence[Listen]) -> Iterator[Sequence[Listen]]:
+    """In the order of time, and where nothing was heard for long there is a cut: for one listen of today beside old
+    ones, not all plays of their tracks since then are read."""
+    part: list[Listen] = []
+    for one in sorted(listens, key=lambda one: one.at):
+        if part and (len(part) == entries.MOST_KEYS or one.at - part[-1].at > LONG_SILENCE):
+            yield part
+            part = []
+        part.append(one)
+    yield part
 
 
 def _identified(listen: Listen) -> Identified:

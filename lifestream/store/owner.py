@@ -27,6 +27,8 @@ PASSWORD = "password_hash"
 SETUP = "setup_digest"
 SERVED_AT = "served_at"
 SITE = "site"
+WITHDRAWN = "keys_withdrawn"
+"""Another value after each token that was revoked and each session that was ended."""
 PICTURES = "pictures_key"
 """What the names of pictures are made with, in hex."""
 MD5 = "token_md5:"
@@ -149,6 +151,7 @@ async def revoke_token(db: AsyncConnection, name: str) -> None:
     await db.execute(delete(FactRow).where(FactRow.name.in_(of_it)))
     if not (await db.execute(delete(TokenRow).where(TokenRow.name == name))).rowcount:
         raise NotFound(f"There is no token “{name}”.")
+    await _withdrawn(db)
 
 
 async def keys(db: AsyncConnection) -> Sequence[Key]:
@@ -182,10 +185,16 @@ async def session(db: AsyncConnection, cookie: str, now: datetime) -> Session | 
 
 async def close_session(db: AsyncConnection, session_digest: str) -> None:
     await db.execute(delete(SessionRow).where(SessionRow.digest == session_digest))
+    await _withdrawn(db)
 
 
 async def close_all_sessions(db: AsyncConnection) -> None:
     await db.execute(delete(SessionRow))
+    await _withdrawn(db)
+
+
+async def _withdrawn(db: AsyncConnection) -> None:
+    await set_fact(db, WITHDRAWN, secrets.token_hex(8))
 
 
 _KEYS = select(TokenRow.digest, TokenRow.scope, FactRow.value).outerjoin(

@@ -4,7 +4,8 @@ All of it follows from the log of changes, after the fact: storing an entry does
 that no entry shows any more is due like the others, to be removed.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -62,23 +63,27 @@ class Noted:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A picture to be fetched, or removed. `feed_url` is of the newest entry with it; None if that was written here."""
+    """A picture to be fetched, or removed. `feeds` are the addresses of those that show it; None is what is written
+    here."""
 
     name: str
     url: str
     gone: bool
     attempts: int
-    feed_url: str | None
+    feeds: Collection[str | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A picture as the door finds it. `public`: an entry that everybody may see shows it."""
+    """A picture as the door finds it. `public`: an entry that everybody may see shows it. `at_home`: it came from where
+    only the owner's networks lead."""
 
+    url: str
     state: str
     due_at: datetime | None
     newest: datetime
     width: int
+    at_home: bool
     public: bool
 
 
@@ -155,14 +160,16 @@ async def claim(db: AsyncConnection, now: datetime, limit: int) -> list[Due]:
     rows = (await db.execute(_CLAIM, {"now": now, "most": limit, "until": now + HOLD})).all()
     if not rows:
         return []
-    feeds = {row.name: row.feed_url for row in await db.execute(_FEEDS, {"names": [row.name for row in rows]})}
-    return [Due(row.name, row.url, row.state == "gone", row.attempts, feeds.get(row.name)) for row in rows]
+    feeds: dict[str, set[str | None]] = defaultdict(set)
+    for row in await db.execute(_FEEDS, {"names": [row.name for row in rows]}):
+        feeds[row.name].add(row.feed_url)
+    return [Due(row.name, row.url, row.state == "gone", row.attempts, feeds[row.name]) for row in rows]
 
 
-async def keep(db: AsyncConnection, name: str, *, width: int, height: int, size: int) -> bool:
+async def keep(db: AsyncConnection, name: str, *, width: int, height: int, size: int, at_home: bool) -> bool:
     """It is here, in files of `size` bytes. False when no entry shows it any more: it is due again, to be removed."""
     values = {"state": "kept", "why": "", "width": width, "height": height, "bytes": size, "due_at": None}
-    return await _end(db, name, values)
+    return await _end(db, name, values | {"at_home": at_home})
 
 
 async def again(db: AsyncConnection, name: str, at: datetime | None, why: str) -> None:
@@ -200,7 +207,14 @@ async def used(db: AsyncConnection) -> int:
 
 async def find(db: AsyncConnection, name: str) -> Kept | None:
     row = (await db.execute(_FOUND, {"name": name})).one_or_none()
-    return Kept(row.state, row.due_at, row.newest, row.width or 0, row.public) if row else None
+    if row is None:
+        return None
+    return Kept(row.url, row.state, row.due_at, row.newest, row.width or 0, row.at_home, row.public)
+
+
+async def public_feeds(db: AsyncConnection, name: str) -> Collection[str | None]:
+    """The addresses of the public feeds that show it; None is what is written here."""
+    return {row.feed_url for row in await db.execute(_PUBLIC_FEEDS, {"names": [name]})}
 
 
 async def hurry(db: AsyncConnection, name: str, now: datetime) -> None:
@@ -257,22 +271,23 @@ def _shows(row: Any, pictures: Pictures) -> Shows:
 
 
 def _want_on(dialect: Any, larger: Any) -> Any:
-    """A picture that was wanted before keeps what is known of it; one that was to be removed is fetched again."""
+    """A picture that was wanted before keeps what is known of it. One that was to be removed is fetched again, and one
+    that was given up, which may have been named by strangers only."""
     table = cast(Table, PictureRow.__table__)
     wanted = dialect.insert(table)
-    gone = table.c.state == "gone"
+    is_not_here = or_(table.c.state == "gone", table.c.state == "lost")
 
-    def if_gone(new: Any, kept: ColumnElement[Any]) -> Any:
-        return case((gone, new), else_=kept)
+    def unless_here(new: Any, kept: ColumnElement[Any]) -> Any:
+        return case((is_not_here, new), else_=kept)
 
     return wanted.on_conflict_do_update(
         index_elements=["name"],
         set_={
             "newest": larger(table.c.newest, wanted.excluded.newest),
-            "state": if_gone("due", table.c.state),
-            "due_at": if_gone(wanted.excluded.due_at, table.c.due_at),
-            "attempts": if_gone(0, table.c.attempts),
-            "bytes": if_gone(0, table.c.bytes),
+            "state": unless_here("due", table.c.state),
+            "due_at": unless_here(wanted.excluded.due_at, table.c.due_at),
+            "attempts": unless_here(0, table.c.attempts),
+            "bytes": unless_here(0, table.c.bytes),
         },
     )
 
@@ -331,15 +346,17 @@ _FEEDS = (
     .join(SourceRow, SourceRow.id == EntryRow.source_id)
     .outerjoin(FeedRow, FeedRow.id == SourceRow.feed_id)
     .where(EntryPictureRow.name.in_(bindparam("names", expanding=True)))
-    .order_by(EntryRow.id)
+    .distinct()
 )
+_PUBLIC_FEEDS = _FEEDS.where(SourceRow.visibility == "public", EntryRow.deleted_by == "")
 _public = (
     select(EntryPictureRow.entry_id)
     .join(EntryRow, EntryRow.id == EntryPictureRow.entry_id)
     .join(SourceRow, SourceRow.id == EntryRow.source_id)
-    .where(EntryPictureRow.name == PictureRow.name, SourceRow.visibility == "public")
+    .where(EntryPictureRow.name == PictureRow.name, SourceRow.visibility == "public", EntryRow.deleted_by == "")
     .exists()
 )
 _FOUND = select(
-    PictureRow.state, PictureRow.due_at, PictureRow.newest, PictureRow.width, _public.label("public")
-).where(PictureRow.name == bindparam("name"))
+    PictureRow.url, PictureRow.state, PictureRow.due_at, PictureRow.newest, PictureRow.width, PictureRow.at_home,
+    _public.label("public"),
+).where(PictureRow.name == bindparam("name"))  # fmt: skip

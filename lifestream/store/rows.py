@@ -24,12 +24,13 @@ TEXT_FIELDS = ("kind", "verb", "title", "url", "content_html", "summary", "updat
 def to_stored(row: AnyRow, *, whole: bool = False) -> Stored:
     """Without the place, where its source hides places; `whole`, with it."""
     deleted = bool(row.deleted_by)
+    placed = whole or row.places
     return Stored(
         id=row.public_id,
         seq=row.seq,
         first_seq=row.first_seq,
         source=SourceName(row.slug, row.source_title or row.slug, row.site_url, row.visibility, row.pictures),
-        entry=Entry(kind=row.kind) if deleted else _entry(row, placed=whole or row.places),
+        entry=Entry(kind=row.kind) if deleted else _entry(row, placed),
         received=row.received,
         ordered_at=row.ordered_at,
         quiet=row.quiet,
@@ -66,9 +67,19 @@ def author_of(found: Mapping[str, Any] | None) -> Author | None:
     return Author(**found) if found else None
 
 
-def _entry(row: AnyRow, *, placed: bool) -> Entry:
+def said(row: AnyRow, *, placed: bool) -> dict[str, Any]:
+    """Its title, summary and content; unless `placed`, without where it was, and a check-in says nothing else."""
+    found = {name: getattr(row, name) for name in ("title", "summary", "content_html")}
+    if placed:
+        return found
+    if "checkin" in (row.kind, row.verb):
+        return {"title": None, "summary": "", "content_html": ""}
+    return found | {"title": None} if row.place and row.title == row.place else found
+
+
+def _entry(row: AnyRow, placed: bool) -> Entry:
     return Entry(
-        **{name: getattr(row, name) for name in TEXT_FIELDS},
+        **{name: getattr(row, name) for name in TEXT_FIELDS} | said(row, placed=placed),
         author=author_of(row.author),
         published=_at_offset(row.published, row.published_offset),
         tags=tuple(row.tags),

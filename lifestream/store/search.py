@@ -16,7 +16,8 @@ from sqlalchemy.sql.functions import GenericFunction
 from lifestream.clean.html import text_of_clean
 from lifestream.clean.words import folded, found_in, query_words, words_of
 from lifestream.store import owner
-from lifestream.store.tables import EntryRow
+from lifestream.store.rows import said
+from lifestream.store.tables import EntryRow, SourceRow
 from lifestream.types import Stored
 
 POSITION = "search_position"
@@ -46,7 +47,7 @@ async def unknown(db: AsyncConnection, after: int) -> tuple[list[Indexed], int]:
     """The next page of changes that the index does not know, and up to where it goes; none when it knows all."""
     rows = (await db.execute(_CHANGED, {"position": after})).all()
     found = [
-        Indexed(row.id, None if row.deleted_by else words_of(_text(row.title, row.content_html, row.summary, row.tags)))
+        Indexed(row.id, None if row.deleted_by else words_of(_text(**said(row, placed=row.places), tags=row.tags)))
         for row in rows
     ]
     return found, rows[-1].seq if rows else after
@@ -157,9 +158,11 @@ def _as_stored(words: Sequence[str], on_sqlite: bool) -> Any:
 
 _CHANGED = (
     select(
-        EntryRow.id, EntryRow.seq, EntryRow.deleted_by, EntryRow.title, EntryRow.summary, EntryRow.tags,
-        func.substr(EntryRow.content_html, 1, LONGEST_CONTENT).label("content_html"),
+        EntryRow.id, EntryRow.seq, EntryRow.deleted_by, EntryRow.kind, EntryRow.verb, EntryRow.title, EntryRow.summary,
+        func.substr(EntryRow.content_html, 1, LONGEST_CONTENT).label("content_html"), EntryRow.tags, EntryRow.place,
+        SourceRow.places,
     )
+    .join(SourceRow, SourceRow.id == EntryRow.source_id)
     .where(EntryRow.seq > bindparam("position"))
     .order_by(EntryRow.seq)
     .limit(PAGE)

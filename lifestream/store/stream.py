@@ -24,9 +24,13 @@ ENOUGH = 20
 ROUNDS = 4
 FEW = 25
 """Most groups go on for fewer entries than this."""
+MANY = 1000
+"""What one group's rest may stand among: pushes to other repositories of the same source."""
 MOST_OPEN = ROUNDS * PAGE
 """A page cannot leave more groups open than it has entries."""
-MOST_AHEAD = 1000
+AHEAD = 100
+MOST_AHEAD = 5000
+"""Entries that were shown already, which a page goes past to find where the next one begins."""
 LONGEST = timedelta(days=2)
 """Longer than a day, and so than any group."""
 
@@ -60,15 +64,15 @@ async def stretch(
         if len(bursts.gathered(found, day_of)) >= ENOUGH:
             break
     rest = await _rest_of_groups(db, audience, wanted, cursor, found, day_of)
-    shown = {key: last for key, last in shown.items() if entries.place(last) < entries.place(cursor)}
-    if rest or shown:
-        most = min(len(rest) + bursts.MOST * len(shown) + 1, MOST_AHEAD)
-        ahead, _ = await entries.page(db, audience=audience, wanted=wanted, before=cursor, limit=most)
-    shown |= {bursts.key_of(one): entries.cursor(one) for one in rest}
-    then = next(iter(_without(ahead, shown)), None)
+    shown = _below(cursor, shown) | {bursts.key_of(one): entries.cursor(one) for one in rest}
+    then: Stored | None = ahead[0]
+    if shown:
+        cursor, then = await _not_shown(db, audience, wanted, cursor, shown)
     found += rest
     items = bursts.gathered(found, day_of)
-    return Stretch(found, items, _write(cursor, shown), day_of(then)) if then else Stretch(found, items)
+    if not then:
+        return Stretch(found, items)
+    return Stretch(found, items, _write(cursor, _below(cursor, shown)), day_of(then))
 
 
 async def _rest_of_groups(
@@ -80,7 +84,7 @@ async def _rest_of_groups(
     for run in bursts.unfinished(found, day_of):
         last = run[-1]
         which = replace(wanted, kind=last.entry.kind, source=last.source.slug)
-        for limit in (FEW, bursts.MOST):
+        for limit in (FEW, bursts.MOST, MANY):
             if len(alike.get(which, ())) < limit:
                 since = found[-1].ordered_at - LONGEST
                 alike[which], _ = await entries.page(
@@ -91,6 +95,25 @@ async def _rest_of_groups(
                 break
         rest += more
     return sorted(rest, key=bursts.place_of, reverse=True)
+
+
+async def _not_shown(
+    db: AsyncConnection, audience: Audience, wanted: Filter, cursor: str, shown: Shown
+) -> tuple[str, Stored | None]:
+    """A cursor behind entries that were shown, and what comes next; beyond `MOST_AHEAD` that may be shown too."""
+    for _ in range(MOST_AHEAD // AHEAD):
+        ahead, _ = await entries.page(db, audience=audience, wanted=wanted, before=cursor, limit=AHEAD)
+        for one in ahead:
+            if _without([one], shown):
+                return cursor, one
+            cursor = entries.cursor(one)
+        if len(ahead) < AHEAD:
+            return cursor, None
+    return cursor, ahead[-1]
+
+
+def _below(cursor: str, shown: Shown) -> dict[str, str]:
+    return {key: last for key, last in shown.items() if entries.place(last) < entries.place(cursor)}
 
 
 def _without(found: Iterable[Stored], shown: Shown) -> list[Stored]:

@@ -91,11 +91,10 @@ async def asked_since(db: AsyncConnection, feed_id: int, since: datetime) -> boo
     return (await db.execute(query.limit(1))).one_or_none() is not None
 
 
-async def drop_ended(db: AsyncConnection, before: datetime) -> set[int]:
-    """Forgets those that ended and of which no hub was asked anything since `before`; returns their feeds."""
+async def drop_ended(db: AsyncConnection, before: datetime) -> None:
+    """Forgets those that ended and of which no hub was asked anything since `before`."""
     long_ago = or_(SubscriptionRow.asked_at.is_(None), SubscriptionRow.asked_at <= before)
-    over = delete(SubscriptionRow).where(SubscriptionRow.state == "ended", long_ago)
-    return set((await db.execute(over.returning(SubscriptionRow.feed_id))).scalars())
+    await db.execute(delete(SubscriptionRow).where(SubscriptionRow.state == "ended", long_ago))
 
 
 async def claim(db: AsyncConnection, now: datetime, limit: int) -> list[Subscription]:

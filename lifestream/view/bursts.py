@@ -12,6 +12,7 @@ from typing import Literal
 
 from lifestream.types import Entry, Stored
 from lifestream.view import words
+from lifestream.view.cards import warning_of
 
 MOST = 100
 """Members of one group; more make a further group."""
@@ -41,9 +42,9 @@ RULES: dict[str, Rule] = {
 
 
 def key_of(stored: Stored) -> str:
-    """What entries must share to be one group; empty for those that stay single."""
+    """What entries must share to be one group; empty for those that stay single, as what stands behind a warning."""
     kind = stored.entry.kind
-    if kind not in RULES:
+    if kind not in RULES or warning_of(stored.entry):
         return ""
     if kind == "code":
         repository = stored.entry.data.get("repository")

@@ -121,10 +121,13 @@ def minutes_of(entry: Entry) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Shot:
+    """A picture as a card shows it; `whole`: nothing of it is cut off."""
+
     media: Media
     picture: Picture
     href: str
     alt: str
+    whole: bool = False
 
     @property
     def ratio(self) -> str:
@@ -140,6 +143,8 @@ class Shot:
         width, height = self.media.width, self.media.height
         if not width or not height:
             return "unsized"
+        if self.whole:
+            return ""
         return "tall" if width / height < 0.75 else "broad" if width / height > 2 else ""
 
 
@@ -180,7 +185,7 @@ def figures_of(entry: Entry, picture: PictureOf, href: str, *, whole: bool, inli
             continue
         plays = "/" in one.type and one.url.startswith("https:")
         if kind == "image" and (kept := picture(one.url, one.width)):
-            shots.append(Shot(one, kept, href, one.alt or entry.title or "Picture"))
+            shots.append(Shot(one, kept, href, one.alt or entry.title or "Picture", whole))
         elif kind == "video":
             films.append(Film(one, picture(one.thumbnail, None) if one.thumbnail else None, plays))
         elif kind == "audio" and plays:

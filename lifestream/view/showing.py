@@ -51,7 +51,10 @@ def slide_of(entry: Entry, picture: PictureOf) -> Slide | None:
 
 
 def name_of(entry: Entry) -> str:
-    """What an entry is called in a line: its title, or else how it begins, where it was, what it is."""
+    """What an entry is called in a line: its title, or else how it begins, where it was, what it is; of what stands
+    behind a warning, no more than the warning."""
+    if warning := cards.warning_of(entry):
+        return warning
     place = entry.location.name if entry.location else ""
     return _title(entry) or summary_of(entry.summary, MOST_CHARS) or place or words.LABELS[entry.kind]
 

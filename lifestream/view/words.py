@@ -111,6 +111,15 @@ def separators(count: int, lang: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=8)
+def from_right(lang: str) -> bool:
+    """Whether a language is written from right to left."""
+    try:
+        return Locale.parse(lang, sep="-").text_direction == "rtl"
+    except (ValueError, UnknownLocaleError):
+        return False
+
+
+@lru_cache(maxsize=8)
 def english(lang: str) -> Locale:
     """The words are English: so are their lists, as the owner's country writes them, else as Britain does."""
     try:

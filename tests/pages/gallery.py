@@ -33,6 +33,7 @@ SKIES = {
     12: ("#2c6fb4", "#bfe0f2"), 13: ("#2877b0", "#d9ecd8"), 14: ("#3a7fb8", "#cfe4ee"), 16: ("#88a5b5", "#f0cf95"),
     17: ("#c96f52", "#ffd9a0"), 18: ("#43497f", "#f2a07a"), 20: ("#2a2340", "#b86d86"), 22: ("#0b1024", "#39315f"),
 }  # fmt: skip
+LONG_WORD = "rindfleischetikettierungsüberwachungsaufgabenübertragungsgesetz"
 POST = (
     "A tide table is a promise printed a year ahead about something nobody controls. It is wrong by a few minutes "
     "every day, and sailors trust it with their lives. I have started to write my expiry times the same way."
@@ -164,7 +165,7 @@ def _day(host: str) -> dict[str, tuple[str, str, Kind, dict[str, Any]]]:
         }),
         "checkin": ("13:20", "swarm", "checkin", {"title": "Praia da Comporta", "location": comporta}),
         "photos": ("13:48", "flickr", "photo", {
-            "title": "After the wind", "location": comporta, "tags": ("dunes", "film"),
+            "title": "After the wind", "location": comporta, "tags": ("dunes", "film", LONG_WORD),
             "media": (
                 photo(host, "dunes", "Wind-ribbed dunes under a pale sky"), photo(host, "pines", "Pine trunks in fog"),
             ),

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from lifestream.site import Site
-from lifestream.store import bells, entries, sources
+from lifestream.store import bells, entries, sources, stream
 from lifestream.types import Entry
 from tests.fakes import AppClient
 from tests.living import on_sqlite
@@ -107,6 +107,29 @@ async def test_a_page_never_splits_a_group_and_shows_every_entry_once(client: Ap
         path = older(text)
     assert together == [songs]
     assert sorted(seen) == sorted([*songs, *written])
+
+
+@pytest.mark.parametrize("most_ahead", [100, stream.MOST_AHEAD])
+@on_sqlite
+async def test_long_groups_among_each_other_are_one_page_and_what_is_older_is_the_next(
+    client: AppClient, monkeypatch: pytest.MonkeyPatch, most_ahead: int
+) -> None:
+    """Also where a page does not look as far ahead as the groups go on."""
+    monkeypatch.setattr(stream, "MOST_AHEAD", most_ahead)
+    await has_source(client.site, "forge")
+    pushes = {
+        name: await _all(
+            client.site, "forge", [number + ahead for number in range(90)],
+            lambda ago, name=name: {"kind": "code", "data": {"repository": name}},
+        )
+        for ahead, name in ((0.0, "a"), (0.1, "b"), (0.2, "c"), (0.3, "d"), (0.4, "e"))
+    }  # fmt: skip
+    written = await notes(client.site, 200, 300)
+    first = await page(client)
+    assert groups(first) == list(pushes.values())
+    second = await page(client, older(first) or "none")
+    assert [name for _, name in CARD.findall(second)] == written
+    assert older(second) is None
 
 
 @on_sqlite

@@ -74,6 +74,7 @@ def test_the_line_runs_on_into_the_hour_of_what_stands_below() -> None:
 def test_only_what_may_be_grouped_says_with_what(kind: Kind) -> None:
     shown = card(kind, title="x", data={"repository": "mara/tidepool"})
     assert ("data-group=" in shown) is (kind in ("listen", "code", "like", "follow", "photo"))
+    assert "data-group=" not in card(kind, title="x", data={"repository": "mara/tidepool", "sensitive": True})
 
 
 def test_a_title_is_text() -> None:
@@ -223,6 +224,11 @@ def test_a_picture_by_itself_is_held_in_bounds(width: int | None, height: int | 
     )
 
 
+@pytest.mark.parametrize(("width", "height"), [(600, 900), (2100, 1000)])
+def test_a_page_of_its_own_shows_a_picture_whole(width: int, height: int) -> None:
+    assert 'class="u-photo"' in card("photo", whole=True, media=(Media("image", KITTEN.url, width, height),))
+
+
 @pytest.mark.parametrize(
     ("count", "rows"), [(1, [1]), (2, [2]), (3, [3]), (4, [2, 2]), (5, [2, 3]), (6, [3, 3]), (7, [2, 2, 3])]
 )
@@ -357,9 +363,19 @@ def test_what_was_liked_is_quoted() -> None:
 
 def test_a_check_in_is_a_place_on_a_round_map() -> None:
     shown = card("checkin", title="Lunch", location=Location(38.38, -8.8, "Praia da Comporta"))
-    assert ">Praia da Comporta</h3>" in shown and '<p dir="auto">Lunch</p>' in shown and '<svg class="locator"' in shown
+    assert ">Praia da Comporta</h3>" in shown and 'dir="auto">Lunch</p>' in shown and '<svg class="locator"' in shown
     assert '<a class="num" href="/globe">38.38° N 8.80° W</a>' in shown
     assert '<svg class="locator"' not in card("checkin", title="Lunch")
+
+
+@pytest.mark.parametrize("title", ["Lunch", "Praia da Comporta", None])
+def test_a_parser_finds_a_check_in_its_original_and_its_place(title: str | None) -> None:
+    found = microformats(
+        "checkin", title=title, url="https://swarm.example/1", location=Location(38.38, -8.8, "Praia da Comporta")
+    )
+    assert (found["name"], found["syndication"]) == ([title or "Praia da Comporta"], ["https://swarm.example/1"])
+    place = found["location"][0]["properties"]
+    assert place == {"name": ["Praia da Comporta"], "latitude": ["38.38"], "longitude": ["-8.8"]}
 
 
 # -- what machines read -----------------------------------------------------------------------

@@ -85,5 +85,32 @@ def test_a_short_signature_shows_nothing() -> None:
 def test_a_request_can_be_made_again_by_curl() -> None:
     headers = [("host", "a.example"), ("content-type", "text/plain"), ("content-length", "4")]
     assert as_curl("POST", "https://a.example/x", headers, "it's") == (
-        "curl -i -X POST 'https://a.example/x' \\\n  -H 'content-type: text/plain' \\\n  --data-binary 'it'\\''s'"
+        "curl -i -X POST 'https://a.example/x' \\\n  -H 'content-type: text/plain' \\\n  --data-raw 'it'\\''s'"
     )
+
+
+@pytest.mark.parametrize("media_type", ["", "text/plain", "application/json", "text/xml", FORM, FORM.upper()])
+def test_a_form_and_json_are_masked_whatever_they_are_called(media_type: str) -> None:
+    assert masked_body(b"method=track.love&sk=hush&s=hush", media_type) == "method=track.love&sk=***&s=***"
+    assert masked_body(b"[x]=1&token=hush", media_type) == "[x]=1&token=***"
+    assert masked_body(b' {"token": "hush", "a": "b"}', media_type) == ' {"token": "***", "a": "b"}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"url": "https://a.example/?x=1&y", "x&s=1": "y"}',
+        "<a href='?x=1&amp;s=2'>x</a>",
+        "--x\n&s=1&s=2",
+    ],
+    ids=["json", "markup", "parts"],
+)
+def test_what_is_no_form_is_not_taken_for_one(text: str) -> None:
+    assert masked_body(text.encode(), "text/plain") == text
+
+
+def test_nothing_of_a_request_is_for_curl_or_the_terminal_to_interpret() -> None:
+    made = as_curl("POST", "https://a.example/", [("x-odd", "\x1b[31m")], "@/etc/passwd\x1b[201~\x9b")
+    assert made.endswith("-H 'x-odd: �[31m' \\\n  --data-raw '@/etc/passwd�[201~�'")
+    assert masked_body(b"one\r\n\ttwo\r\x07", "text/plain") == "one\n\ttwo��"
+    assert masked_headers([(b"X-Odd", b"\x1b]0;x\x07")]) == [("x-odd", "�]0;x�")]

@@ -15,11 +15,11 @@ from lifestream.types import Media
 from tests.fakes import AppClient, Publisher, comes, serving, until
 from tests.living import Living, living, on_sqlite
 from tests.paintings import opened, painted
-from tests.stories import deletes, has_source, writes
+from tests.stories import deletes, has_source, shows_to, writes
 
 SIZE = (1200, 12)
 """Wide enough for every file, and quickly made."""
-FOREVER = "max-age=31536000, immutable"
+HALF_A_DAY = "public, max-age=43200, stale-while-revalidate=43200"
 
 
 def photo(url: str) -> dict[str, object]:
@@ -33,7 +33,7 @@ def address(site: Site, url: str) -> str:
 
 
 @on_sqlite
-async def test_a_picture_is_served_for_ever_and_runs_nothing(config: Config) -> None:
+async def test_a_picture_is_served_and_runs_nothing(config: Config) -> None:
     publisher = Publisher({"/1.jpg": (painted(*SIZE), "image/jpeg")})
     async with serving(publisher.app) as url, living(config) as stream:
         await writes(stream.site, "Dunes", **photo(f"{url}/1.jpg"))
@@ -41,7 +41,7 @@ async def test_a_picture_is_served_for_ever_and_runs_nothing(config: Config) -> 
         assert answer.status_code == 200
         assert opened(answer.content).size == (960, 10)
         assert answer.headers["content-type"] == "image/webp"
-        assert answer.headers["cache-control"] == f"public, {FOREVER}"
+        assert answer.headers["cache-control"] == HALF_A_DAY
         assert answer.headers["content-security-policy"] == "default-src 'none'; sandbox"
         assert answer.headers["x-content-type-options"] == "nosniff"
 
@@ -134,15 +134,25 @@ async def _comes_to_nothing(client: AppClient, url: str, at: datetime | None) ->
 
 
 @on_sqlite
-async def test_what_only_the_owner_sees_is_kept_by_no_cache_in_between(config: Config) -> None:
+async def test_what_only_the_owner_sees_is_for_him_alone(config: Config) -> None:
     publisher = Publisher({"/1.jpg": (painted(*SIZE), "image/jpeg"), "/2.jpg": (painted(*SIZE), "image/jpeg")})
     async with serving(publisher.app) as url, living(config) as stream:
         await has_source(stream.site, "diary", "private")
         await writes(stream.site, "Mine", "diary", **photo(f"{url}/1.jpg"))
         await writes(stream.site, "Mine", "diary", **photo(f"{url}/2.jpg"))
         await writes(stream.site, "Everybody's", **photo(f"{url}/2.jpg"))
-        found = [await stream.http.get(address(stream.site, url + path)) for path in ("/1.jpg", "/2.jpg")]
-    assert [one.headers["cache-control"] for one in found] == [f"private, {FOREVER}", f"public, {FOREVER}"]
+        mine, everybodys = [address(stream.site, url + path) for path in ("/1.jpg", "/2.jpg")]
+        for headers in ({}, await stream.token("scrobble")):
+            found = [await stream.http.get(one, headers=headers) for one in (mine, everybodys)]
+            assert [(one.status_code, one.headers["cache-control"]) for one in found] == [
+                (404, "no-store"), (200, HALF_A_DAY),
+            ]  # fmt: skip
+        seen = await stream.http.get(mine, headers=await stream.token("read"))
+        assert (seen.status_code, seen.headers["cache-control"]) == (200, "private, no-cache")
+        same = await stream.http.get(mine, headers={"If-None-Match": seen.headers["etag"]})
+        assert same.status_code == 404
+        await shows_to(stream.site, "notes", "private")
+        assert (await stream.http.get(everybodys)).status_code == 404
 
 
 @on_sqlite

@@ -137,3 +137,25 @@ async def test_a_ping_for_what_is_not_known_is_refused(cloud: Living) -> None:
     for url in ("http://other.example/feed", "", "nonsense"):
         answer = await cloud.http.post("/rsscloud/ping", data={"url": url})
         assert answer.status_code == 200 and '<result success="false"' in answer.text
+
+
+async def test_a_subscription_by_websub_stays_what_it_is(cloud: Living) -> None:
+    """Who knows a callback's address could end its signed deliveries, were it enough to register that with rssCloud."""
+
+    class Both(CloudSubscriber):
+        async def _answer(self, request: Any) -> Any:
+            asked = request.query_params
+            return PlainTextResponse(asked.get("hub.challenge") or asked.get("challenge", ""))
+
+    feed = cloud.url + "/feed.atom"
+    async with serving(Both().app) as at:
+        callback = at + "/told?id=7"
+        wish = {"hub.mode": "subscribe", "hub.topic": feed, "hub.callback": callback, "hub.secret": "s"}
+        assert (await cloud.http.post("/hub", data=wish | {"hub.verify": "sync"})).status_code == 204
+        (before,) = await rows(cloud)
+        answer = await cloud.http.post("/rsscloud/pleaseNotify", data=form(at, feed, cloud.url + "/feed.rss"))
+        assert '<notifyResult success="true"' in answer.text
+        assert [row for row in await rows(cloud) if row.id == before.id] == [before]
+        assert sorted(row.kind for row in await rows(cloud)) == ["rsscloud", "websub"]
+        await cloud.http.post("/rsscloud/pleaseNotify", data=form(at, cloud.url + "/feed.rss"))
+        assert len(await rows(cloud)) == 2, "a registration of its own is renewed"

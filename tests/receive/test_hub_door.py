@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from sqlalchemy import select, update
 from starlette.responses import RedirectResponse
 
 from lifestream.config import Config
+from lifestream.receive import limits
 from lifestream.receive.limits import HubLimits
 from lifestream.store import sources
 from lifestream.store.tables import FeedRow, HubRequestRow, HubSubscriberRow
@@ -346,11 +348,39 @@ async def test_a_redirecting_callback_is_not_followed(config: Config) -> None:
 
 def test_few_wait_for_their_verification_and_fewer_for_one_host() -> None:
     hub = HubLimits()
-    assert [hub.waits("http://a.example/") for _ in range(5)] == [True] * 4 + [False]
-    hub.waited("http://a.example/x")
-    assert hub.waits("http://a.example/")
-    others = [hub.waits(f"http://{number}.example/") for number in range(20)]
-    assert others == [True] * 16 + [False] * 4
+    with ExitStack() as waiting:
+        with hub.waiting("http://a.example/x") as first:
+            more = [waiting.enter_context(hub.waiting("http://a.example/")) for _ in range(4)]
+        assert [first, *more] == [True] * 4 + [False]
+        assert waiting.enter_context(hub.waiting("http://a.example/"))
+        others = [waiting.enter_context(hub.waiting(f"http://{number}.example/")) for number in range(20)]
+        assert others == [True] * 16 + [False] * 4
+
+
+def test_hosts_at_which_nobody_waits_any_more_are_forgotten() -> None:
+    hub = HubLimits()
+    for number in range(3):
+        with hub.waiting(f"http://{number}.example/"):
+            assert len(hub._waiting) == 1
+    assert not hub._waiting
+
+
+@on_sqlite
+async def test_a_request_that_fails_holds_no_place_of_those_who_wait(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "WAITING", 1)
+    subscriber = Subscriber()
+    async with serving(subscriber.app) as at, living(config, background=False) as stream:
+
+        async def answered() -> int:
+            form = {"hub.mode": "subscribe", "hub.topic": stream.url + "/feed.atom", "hub.callback": at}
+            return (await stream.http.post("/hub", data=form | {"hub.verify": "sync"})).status_code
+
+        with monkeypatch.context() as full:
+            full.setattr(limits, "MOST", 0)
+            assert await answered() == 429
+        assert await answered() == 204
 
 
 # -- the door itself --------------------------------------------------------------------------

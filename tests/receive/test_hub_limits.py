@@ -1,15 +1,20 @@
 """What strangers may ask of the hub, and what becomes of one too many."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from httpx2 import Response
+from starlette.responses import PlainTextResponse
 
 from lifestream.config import Config
 from lifestream.protocol.addresses import Networks
 from lifestream.receive import limits
+from lifestream.store import subscribers
 from tests.fakes import Subscriber, serving
 from tests.living import Living, living, on_sqlite
+from tests.stories import has_source
 
 pytestmark = on_sqlite
 
@@ -27,8 +32,10 @@ async def hub(config: Config, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
         yield stream
 
 
-async def asks(hub: Living, caller: str, host: str = "you.example", path: str = "/cb") -> Response:
-    form = {"hub.mode": "subscribe", "hub.topic": hub.url + "/feed.atom", "hub.callback": f"https://{host}{path}"}
+async def asks(
+    hub: Living, caller: str, host: str = "you.example", path: str = "/cb", topic: str = "/feed.atom"
+) -> Response:
+    form = {"hub.mode": "subscribe", "hub.topic": hub.url + topic, "hub.callback": f"https://{host}{path}"}
     return await hub.http.post("/hub", data=form, headers={"X-Forwarded-For": caller} if caller else {})
 
 
@@ -93,6 +100,25 @@ async def test_the_bound_on_parts_of_the_stream(config: Config, monkeypatch: pyt
         assert await wants("tag=A", "/other") == 204, "it is the same part, by another spelling"
 
 
+async def test_parts_that_nobody_has_confirmed_yet_count_too_and_so_do_those_who_ask_together(
+    hub: Living, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "MOST_VIEWS", 2)
+    answers = await asyncio.gather(*(asks(hub, "", topic=f"/feed.atom?tag={tag}") for tag in "abcd"))
+    assert sorted(answer.status_code for answer in answers) == [202, 202, 429, 429]
+
+
+async def test_the_streams_own_feeds_are_there_for_everybody_whatever_parts_are_taken(
+    hub: Living, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "MOST_VIEWS", 1)
+    await has_source(hub.site, "diary")
+    topics = ["/feed.rss?tag=junk", "/feed.rss?tag=more", "/feed.atom", "/feed.rss", "/feed.json"]
+    topics += ["/sources/diary/feed.json", "/feed.atom?source=diary", "/feed.atom?source=diary&kind=note"]
+    answers = [(await asks(hub, "", topic=topic)).status_code for topic in topics]
+    assert answers == [202, 429, 202, 202, 202, 202, 202, 429]
+
+
 async def test_rssclouds_door_has_the_same_bounds(hub: Living) -> None:
     form = {
         "port": "80", "path": "/", "protocol": "http-post", "domain": "127.0.0.1", "url1": hub.url + "/feed.atom"
@@ -103,3 +129,48 @@ async def test_rssclouds_door_has_the_same_bounds(hub: Living) -> None:
     ]
     assert is_too_many(answers[5])
     assert {answer.status_code for answer in answers[:5]} == {200}
+
+
+class Undecided(Subscriber):
+    """Gives rssCloud's challenge back once `many` were asked of it."""
+
+    def __init__(self, many: int) -> None:
+        super().__init__()
+        self._all = asyncio.Barrier(many)
+
+    async def _answer(self, request: Any) -> Any:
+        await self._all.wait()
+        return PlainTextResponse(request.query_params["challenge"])
+
+
+async def registers(hub: Living, at: str, *tags: str) -> Response:
+    form = {
+        "port": at.rpartition(":")[2], "path": "/", "protocol": "http-post", "domain": "127.0.0.1",
+        **{f"url{number}": f"{hub.url}/feed.atom?tag={tag}" for number, tag in enumerate(tags)},
+    }  # fmt: skip
+    return await hub.http.post("/rsscloud/pleaseNotify", data=form)
+
+
+async def parts(hub: Living) -> int:
+    async with hub.site.store.read() as db:
+        return (await subscribers.counts(db))[0]
+
+
+async def test_one_form_of_rssclouds_takes_no_more_than_is_left(hub: Living, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MOST_VIEWS", 3)
+    async with serving(Undecided(1).app) as at:
+        assert is_too_many(await registers(hub, at, *"abcd"))
+        assert await parts(hub) == 0
+        assert 'success="true"' in (await registers(hub, at, *"abc")).text
+        assert await parts(hub) == 3
+
+
+async def test_forms_of_rssclouds_that_come_together_take_no_more_than_is_left(
+    hub: Living, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a callback thinks it over, nothing of what it may come to be subscribed to is put down."""
+    monkeypatch.setattr(limits, "MOST_VIEWS", 3)
+    async with serving(Undecided(2).app) as at:
+        answers = await asyncio.gather(registers(hub, at, "a", "b"), registers(hub, at, "c", "d"))
+    assert sorted(answer.status_code for answer in answers) == [200, 429]
+    assert await parts(hub) == 2

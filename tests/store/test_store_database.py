@@ -194,6 +194,44 @@ async def test_a_claim_that_fails_leaves_the_next_commit_durable(site: Site, sql
     assert await pragma(site.store, "synchronous") == 2
 
 
+@on_sqlite
+async def test_a_wal_that_nobody_copies_is_copied_and_begins_anew(
+    site: Site, sqlite_only: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lifestream.store.database.LONG_WAL", 100_000)
+    wal = sqlite_only.with_name(sqlite_only.name + "-wal")
+
+    async def claims(many: int, word: str) -> int:
+        """How long the WAL is after as many commits that are not durable."""
+        for number in range(many):
+            async with site.store.begin(durable=False) as db:
+                await owner.set_fact(db, f"mood{number}", word * 4000)
+        return wal.stat().st_size
+
+    long = await claims(20, "good")
+    assert long > 200_000
+    await site.store.checkpoint()
+    assert await claims(10, "well") == long, "it is written from its beginning again"
+    assert await fact(site.store, "mood9") == "well" * 4000
+    assert await fact(site.store, "mood19") == "good" * 4000
+
+
+@on_sqlite
+async def test_a_wal_is_copied_while_somebody_reads_and_somebody_writes(
+    site: Site, sqlite_only: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lifestream.store.database.LONG_WAL", 0)
+    async with site.store.read() as db:
+        assert await owner.fact(db, "mood") is None
+        async with site.store.begin(durable=False) as writing:
+            await owner.set_fact(writing, "mood", "good")
+            copying = asyncio.create_task(site.store.checkpoint())
+            assert await fact(site.store, "mood") is None
+        await copying
+        assert await owner.fact(db, "mood") is None
+    assert await fact(site.store, "mood") == "good"
+
+
 async def test_a_foreign_key_holds(site: Site) -> None:
     with pytest.raises(SQLAlchemyError):
         async with site.store.begin() as db:

@@ -4,11 +4,12 @@ import asyncio
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text, update
 
+from lifestream.protocol.hub import address_key
 from lifestream.protocol.pacing import AT_ONCE, PER_SECOND, SPACING
 from lifestream.site import Site
-from lifestream.store import feeds, sources
+from lifestream.store import feeds, sources, subscribers
 from lifestream.store.database import Store
 from lifestream.store.feeds import DueFeed
 from lifestream.store.inbox import Document
@@ -234,6 +235,27 @@ async def test_a_feed_that_somebody_needs_is_kept(store: Store) -> None:
         (known,) = await feeds.matching(db, [BLOG])
         await feeds.drop_if_unused(db, known.id)
     assert await count(store, FeedRow) == 1
+
+
+async def test_feeds_that_nobody_needs_are_dropped_all_at_once(store: Store) -> None:
+    async with store.begin() as db:
+        wanted, moved, left = [await feeds.ensure(db, f"https://{at}.example/feed", NOON) for at in ("a", "b", "c")]
+        await feeds.moves(db, moved, "new.b.example/feed")
+        await db.execute(update(FeedRow).where(FeedRow.id == moved).values(url_key="new.b.example/feed"))
+        for number, topic in enumerate(("https://a.example/feed", "https://b.example/feed")):
+            key, lasts = address_key(topic), {"lease_seconds": 3600 * (number + 1)}
+            await subscribers.subscribe(db, topic, key, "https://reader.example/callback", NOON, **lasts)
+
+    async def there(now: datetime) -> set[int]:
+        async with store.begin() as db:
+            await subscribers.drop_expired(db, now)
+            await feeds.drop_unused(db)
+            return set((await db.execute(select(FeedRow.id))).scalars())
+
+    (blog,) = await there(NOON) - {wanted, moved}
+    assert left != blog
+    assert await there(NOON + HOUR) == {blog, moved}, "also by the address that it had"
+    assert await there(NOON + 2 * HOUR) == {blog}
 
 
 async def test_a_feed_with_a_document_in_the_inbox_outlives_its_source(site: Site, store: Store) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from sqlalchemy import event, text
 
+from lifestream import index
 from lifestream.site import Site
-from lifestream.store import changes, entries, places, sources
+from lifestream.store import changes, days, entries, places, sources
 from lifestream.types import Audience, Entry, Filter, Location, Near, Source
 from tests.living import on_sqlite
 from tests.store.story import HOUR, NOON, again, local_source
@@ -64,6 +65,33 @@ async def test_whoever_has_an_entry_learns_that_its_place_is_shown_or_hidden(sit
         assert [(one.entry.title, one.entry.location) for one in told] == [("here", COMPORTA if shown else None)]
         near, _ = await entries.page(db, audience="owner", wanted=Filter(near=Near(38.4, -8.8, 10)), limit=9)
         assert len(near) == shown
+
+
+@on_sqlite
+async def test_a_check_in_says_nothing_where_places_are_hidden_and_no_title_is_a_place(site: Site) -> None:
+    diary = await local_source(site.store)
+    visit = Entry(kind="checkin", title="Praia", summary="At Praia", content_html="<p>At Praia</p>", published=NOON)
+    await happens(site, diary, "Comporta", COMPORTA)
+    await happens(site, diary, "Lunch", COMPORTA)
+    async with site.store.begin() as db:
+        visited = await entries.add(db, diary, visit, now=NOON)
+        head = await changes.head(db)
+        await sources.set_places(db, diary, False, NOON)
+        assert len(await changes.after(db, head, audience="public", limit=9)) == 3
+    await index.before_search(site)
+    async with site.store.read() as db:
+        found, _ = await entries.page(db, audience="owner", wanted=Filter(), limit=9)
+        assert {(one.entry.title, one.entry.summary, one.entry.content_html) for one in found} == {
+            (None, "", ""), ("Lunch", "", ""),
+        }  # fmt: skip
+        lunch = next(one for one in found if one.entry.title)
+        beside = await days.beside(db, lunch, audience="public")
+        assert [one.title for one in beside if one] == ["", ""]
+        for words, amount in (("praia", 0), ("comporta", 0), ("lunch", 1)):
+            found, _ = await entries.page(db, audience="owner", wanted=Filter(q=words), limit=9)
+            assert len(found) == amount, words
+        whole = await entries.one(db, visited, audience="owner", whole=True)
+        assert (whole.entry.title, whole.entry.content_html) == ("Praia", "<p>At Praia</p>")
 
 
 @on_sqlite

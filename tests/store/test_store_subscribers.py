@@ -143,6 +143,38 @@ async def test_unsubscribing_who_never_subscribed_harms_nobody(site: Site) -> No
     assert (await row(site.store, HubSubscriberRow)).callback == CALLBACK
 
 
+async def test_rsscloud_takes_the_place_of_a_websub_subscription_only_when_that_is_over(site: Site) -> None:
+    async def registers(now: datetime) -> str:
+        async with site.store.begin() as db:
+            await subscribers.subscribe(db, BLOG, KEY, CALLBACK, now, lease_seconds=90_000, kind="rsscloud")
+        there = await row(site.store, HubSubscriberRow)
+        return f"{there.kind} {there.secret} {there.verified_at - NOON}"
+
+    await subscribed(site.store, secret="between us")
+    assert await registers(NOON + HOUR) == "websub between us 0:00:00"
+    assert await registers(NOON + DAY) == "rsscloud  1 day, 0:00:00"
+    assert await registers(NOON + DAY + HOUR) == "rsscloud  1 day, 1:00:00"
+    await subscribed(site.store, now=NOON + DAY + 2 * HOUR, secret="a new one")
+    assert (await row(site.store, HubSubscriberRow)).kind == "websub"
+
+
+async def test_the_parts_of_a_site_that_somebody_wants_are_known_before_they_are_confirmed(site: Site) -> None:
+    home = "me_%.example/"
+    for number, key in enumerate((home + "feed.atom", home + "feed.atom?tag=a", "meX%.example/feed.atom?tag=b")):
+        await asks(site.store, f"{CALLBACK}/{number}", topic_key=key)
+    for request in await requests(site.store):
+        await confirms(site.store, request)
+    await asks(site.store, topic_key=home + "feed.atom?tag=c")
+    await asks(site.store, topic_key=home + "feed.atom?tag=d", mode="unsubscribe")
+
+    async def parts(now: datetime) -> set[str]:
+        async with site.store.read() as db:
+            return {key.removeprefix(home) for key in await subscribers.parts_under(db, home, now)}
+
+    assert await parts(NOON) == {"feed.atom?tag=a", "feed.atom?tag=c"}
+    assert await parts(NOON + DAY) == {"feed.atom?tag=c"}, "the other's lease is over"
+
+
 async def test_a_request_in_dead_hands_is_taken_up_again(site: Site) -> None:
     await asks(site.store)
     (request,) = await requests(site.store)

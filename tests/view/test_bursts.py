@@ -67,6 +67,12 @@ def test_what_deserves_a_card_of_its_own_never_groups(kind: Kind) -> None:
     assert shape(*(made(kind, number) for number in range(5))) == [1] * 5
 
 
+@pytest.mark.parametrize("data", [{"content_warning": "Spiders"}, {"sensitive": True}], ids=["warned", "sensitive"])
+def test_what_stands_behind_a_warning_never_groups(data: dict[str, Any]) -> None:
+    assert shape(*(made("photo", number, data=data) for number in range(3))) == [1] * 3
+    assert shape(made("photo", 0), made("photo", 1, data=data), made("photo", 2)) == [2, 1]
+
+
 def test_what_stands_between_does_not_part_a_group_and_keeps_its_place() -> None:
     cards = gathered([song(0), made("note", 1), song(2), made("note", 3), song(4), made("note", 5)], day_of)
     assert [one.id for one in cards] == ["listen4a", "note1a", "note3a", "note5a"]

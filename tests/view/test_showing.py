@@ -77,6 +77,8 @@ def test_what_not_everybody_wants_to_see_is_not_shown_so_large(data: dict[str, A
         ({"kind": "checkin", "title": "At the sea", "location": Location(38.4, -8.8, "Comporta")}, "Comporta"),
         ({"kind": "photo", "location": Location(38.4, -8.8, "Comporta")}, "Comporta"),
         ({"kind": "photo"}, "Photo"),
+        ({"kind": "photo", "title": "Eight eyes", "data": {"content_warning": "Spiders"}}, "Spiders"),
+        ({"kind": "photo", "title": "Eight eyes", "data": {"sensitive": True}}, "Sensitive"),
     ],
     ids=lambda value: value["kind"] if isinstance(value, dict) else "",
 )
