@@ -16,8 +16,8 @@ LAYERS = {
     "input and output": "client dial post darkroom exchanges fetch settings store wire",
     "the site": "site",
     "steps": "flow backfill discover handshake index inspector pictures profile subscribe write webhooks",
-    "doors": "static_files render access receive theme publish around archive pages showing trial admin admin_sources admin_hooks "
-    "admin_inspector admin_settings api headers openapi paths",
+    "doors": "static_files render access receive theme publish around archive pages showing trial admin admin_sources "
+    "admin_hooks admin_inspector admin_settings api headers openapi paths",
     "wiring": "app connections serve supervise commands cli demo doctor __main__",
 }
 HEIGHT = {room: height for height, rooms in enumerate(LAYERS.values()) for room in rooms.split()}

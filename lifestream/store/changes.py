@@ -55,8 +55,8 @@ async def after(
 ) -> Sequence[Stored]:
     """The changes with `position` < seq ≤ `upto`, oldest first: what `audience` may see, and what it may hold.
 
-    Whether each is told as an entry or as a delete is for `gate.told` to say; what does not concern `wanted` may be left
-    out already. `whole`: also with places that their sources hide.
+    Whether each is told as an entry or as a delete is for `gate.told` to say; what does not concern `wanted` may be
+    left out already. `whole`: also with places that their sources hide.
     """
     query = _AFTER[audience]
     if asked := replace(wanted, q=""):  # words are not looked for here: the index may be behind

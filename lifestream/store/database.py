@@ -28,6 +28,8 @@ READERS = 4
 CHECKPOINT_PAGES = 1000
 LONG_WAL = 16 * 2**20
 """Bytes. A longer one is made short again when it can be."""
+COPY_WAL = "PRAGMA wal_checkpoint(PASSIVE)"
+"""As far as nobody reads what it would write over."""
 LOOK_AGAIN = 0.05
 """Seconds between two looks for what another process wrote (SQLite)."""
 LISTEN_AGAIN = 1.0
@@ -115,14 +117,11 @@ class Store:
         """
         if self.sqlite_path is None or _wal_size(self.sqlite_path) <= LONG_WAL:
             return
-        await self._copy_wal()
-        async with self._writer.connect():
-            await self._copy_wal()
-
-    async def _copy_wal(self) -> None:
         async with self._patient.connect() as connection:  # has a thread, so that the loop does not wait for the disk
             driver: Any = (await connection.get_raw_connection()).driver_connection
-            await driver.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
+            await driver.execute_fetchall(COPY_WAL)
+            async with self._writer.connect():
+                await driver.execute_fetchall(COPY_WAL)
 
     async def watch(self) -> None:
         """Rings every bell when another process has written; runs until cancelled.
