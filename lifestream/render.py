@@ -150,6 +150,7 @@ class Renderer:
             "day_words": lambda when: words.day_and_month(self._local(when)),
             "day": lambda stored: self._local(stored.ordered_at).date().isoformat(),
             "later": _later,
+            "name": lambda stored: showing.name_of(stored.entry),
             "weekday": words.weekday,
             "date": words.date_words,
             "address": quote,

@@ -15,6 +15,7 @@ from lifestream.store.tables import EPOCH, MICROSECOND, AnySelect, EntryRow, Id,
 from lifestream.types import Audience, Entry, Filter, Kind, Media, Stored
 from lifestream.view.bursts import amount_of
 from lifestream.view.calendar import Span
+from lifestream.view.showing import name_of
 
 MINUTE = 60_000_000
 MOST_WEIGHED = 500
@@ -122,7 +123,7 @@ async def _neighbour(db: AsyncConnection, query: AnySelect, here: Mapping[str, o
     if row is None:
         return None
     found = to_stored(row)
-    return Neighbour(found.id, found.entry.kind, found.entry.title or found.entry.summary, found.ordered_at)
+    return Neighbour(found.id, found.entry.kind, name_of(found.entry), found.ordered_at)
 
 
 def _within(query: AnySelect, audience: Audience) -> AnySelect:

@@ -40,8 +40,6 @@ MOVED = """
 })
 """
 """By how much a page has moved under its reader: https://web.dev/articles/cls"""
-
-
 AXE: dict[str, Any] = {"resultTypes": ["violations"]}
 CHANGED = ["color-contrast", "scrollable-region-focusable", "link-in-text-block"]
 """The rules of axe whose answers colours and sizes change."""

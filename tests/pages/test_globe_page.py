@@ -10,8 +10,11 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from lifestream.config import Config
+from lifestream.types import Location
+from tests.fakes import comes
 from tests.living import Living, living, on_sqlite
 from tests.pages.browser import chromium, complaints_of
+from tests.stories import writes
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
@@ -166,6 +169,15 @@ async def test_a_new_place_lands_on_it(stream: Living, browser: Browser) -> None
 
 
 @on_sqlite
+async def test_what_stands_behind_a_warning_is_called_by_it(stream: Living, browser: Browser) -> None:
+    await writes(stream.site, "Eight eyes", location=Location(38.38, -8.8), data={"content_warning": "Spiders"})
+    async with looking(browser, stream.url) as globe:
+        await expect(globe.names).to_have_text(["Spiders"])
+        await writes(stream.site, "Eight legs", location=Location(-33.86, 151.21), data={"sensitive": True})
+        await expect(globe.names).to_have_text(["Sensitive", "Spiders"])
+
+
+@on_sqlite
 async def test_while_it_is_paused_nothing_lands(stream: Living, browser: Browser) -> None:
     await stream.posts("A swim", location=COMPORTA)
     async with looking(browser, stream.url) as globe:
@@ -174,7 +186,7 @@ async def test_while_it_is_paused_nothing_lands(stream: Living, browser: Browser
         drawn = await globe.land()
         await globe.page.evaluate("document.addEventListener('live:entry', () => (window.told = true))")
         await stream.posts("The opera", location=SYDNEY)
-        await globe.page.wait_for_function("window.told")
+        await comes(lambda: globe.page.evaluate("window.told"))
         await globe.passes(1)
         await expect(globe.names).to_have_text(["A swim"])
         assert await globe.land() == drawn

@@ -269,3 +269,14 @@ async def test_many_who_come_to_an_empty_stream_do_not_wait_for_each_other(clien
     async with asyncio.timeout(20):
         answers = await asyncio.gather(*(client.get("/") for _ in range(40)))
     assert {answer.status_code for answer in answers} == {200}
+
+
+@on_sqlite
+async def test_what_stands_behind_a_warning_is_named_by_the_warning_wherever_it_is_linked(client: AppClient) -> None:
+    now = client.site.now()
+    warned = {"content_warning": "Spiders", "sensitive": True}
+    await writes(client.site, "Eight eyes", kind="article", summary="All of them on me", data=warned, published=now)
+    plain = await writes(client.site, "Plain", kind="article", published=now - timedelta(minutes=5))
+    for path in ("/", f"/entries/{plain.id}"):
+        aside = re.sub(r"<article.*?</article>", "", (await get(client, path)).text, flags=re.S)
+        assert "Spiders" in aside and "Eight eyes" not in aside, path

@@ -195,6 +195,7 @@ def context(template: str, entries: list[Stored], **changed: Any) -> dict[str, A
         "year.html": {"months": [squares] * 12, "beside": (date(2025, 10, 2), None)},
         "entry.html": {
             "stored": entries[0] if entries else stored(title="Kitten", updated=NOON.replace(hour=13)),
+            "told": Entry(title="Kitten"),
             "same_kind": (days.Neighbour("e0", "note", "Before", NOON), None),
             "same_day": (None, days.Neighbour("e2", "photo", "", NOON)),
             "via": "push",
