@@ -33,6 +33,12 @@ def pytest_configure() -> None:
     log.configure("json")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Of `-n auto`: half of the suite's time is waiting, for sockets, processes and browsers."""
+    return max(2, (os.cpu_count() or 1) * 3 // 2)
+
+
 def missing_service(what: str, why: object) -> None:
     """A service the tests need is not there: loud on a user's machine, a failure in CI."""
     if os.environ.get("CI") == "true":

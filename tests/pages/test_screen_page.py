@@ -59,8 +59,7 @@ class Screen:
 
     async def knows(self, title: str) -> None:
         """Returns when an entry that was told of is there to be shown."""
-        told = f"told.includes({title!r})"
-        await self.page.wait_for_function(told)
+        await comes(lambda: self.page.evaluate("title => told.includes(title)", title))
 
 
 TOLD = """
@@ -355,9 +354,9 @@ async def test_arrows_step_and_escape_leaves(stream: Living, browser: Browser) -
 @on_sqlite
 async def test_f_fills_the_whole_screen_and_gives_it_back(stream: Living, browser: Browser) -> None:
     async with watching(browser, stream.url) as screen:
-        for is_full in ("true", "false"):
+        for is_full in (True, False):
             await screen.page.keyboard.press("f")
-            await screen.page.wait_for_function(f"Boolean(document.fullscreenElement) === {is_full}")
+            await comes(lambda: screen.page.evaluate("full => Boolean(document.fullscreenElement) === full", is_full))
 
 
 @on_sqlite

@@ -86,7 +86,7 @@ async def test_a_check_in_says_nothing_where_places_are_hidden_and_no_title_is_a
         }  # fmt: skip
         lunch = next(one for one in found if one.entry.title)
         beside = await days.beside(db, lunch, audience="public")
-        assert [one.title for one in beside if one] == ["", ""]
+        assert [one.title for one in beside if one] == ["Entry", "Check-in"]
         for words, amount in (("praia", 0), ("comporta", 0), ("lunch", 1)):
             found, _ = await entries.page(db, audience="owner", wanted=Filter(q=words), limit=9)
             assert len(found) == amount, words
