@@ -57,6 +57,9 @@ class Screen:
         """So much time, at once. What was shown before has gone by then."""
         await self.page.clock.fast_forward(round(seconds * 1000))
 
+    async def is_full(self, wanted: bool) -> None:
+        await comes(lambda: self.page.evaluate("wanted => Boolean(document.fullscreenElement) === wanted", wanted))
+
     async def knows(self, title: str) -> None:
         """Returns when an entry that was told of is there to be shown."""
         await comes(lambda: self.page.evaluate("title => told.includes(title)", title))
@@ -100,7 +103,7 @@ async def watching(
         if not read:
             await page.route("**/api/entries*", lambda route: route.abort())
         await page.goto(url + path)
-        await page.clock.pause_at(await page.evaluate("Date.now() / 1000 + 1"))
+        await page.clock.pause_at(await page.evaluate("Date.now() / 1000 + 4"))
         if read:
             await expect(page.locator("#stage")).not_to_have_attribute("aria-busy", "true")
         yield Screen(page)
@@ -356,7 +359,7 @@ async def test_f_fills_the_whole_screen_and_gives_it_back(stream: Living, browse
     async with watching(browser, stream.url) as screen:
         for is_full in (True, False):
             await screen.page.keyboard.press("f")
-            await comes(lambda: screen.page.evaluate("full => Boolean(document.fullscreenElement) === full", is_full))
+            await screen.is_full(is_full)
 
 
 @on_sqlite
