@@ -216,7 +216,8 @@ def doctor(as_json: AsJson = False) -> None:
     """Checks the set-up and says what to do."""
     from lifestream.doctor import examine
 
-    findings = asyncio.run(examine(own_address(read_config())))
+    config = read_config()
+    findings = asyncio.run(examine(own_address(config), told_where=bool(config.base_url)))
     if as_json:
         print_json([{"check": one.check, "ok": one.ok, "says": one.says} for one in findings])
     else:

@@ -27,12 +27,15 @@ class Finding:
     says: str
 
 
-async def examine(config: Config) -> list[Finding]:
-    """Every check, each on its own: one that fails does not stop the others."""
+async def examine(config: Config, *, told_where: bool = True) -> list[Finding]:
+    """Every check, each on its own: one that fails does not stop the others. Where the base URL was made up, not
+    `told_where`, that of the last server counts."""
     site = Site.open(config)
     try:
         database = await _database(site)
-        findings = [database, _sqlite(config), _disk(config), _base_url(config), await _redis(site)]
+        if database.ok and not told_where:
+            site = await site.where_it_was_served()
+        findings = [database, _sqlite(config), _disk(config), _base_url(site.config), await _redis(site)]
         if database.ok:
             findings += [await _owner(site), await _pictures(site), await _clock(site)]
         findings.append(await _hub(site))

@@ -143,6 +143,15 @@ def test_the_doctor_looks_at_everything_and_says_what_to_do(lifestream: Command,
     assert checks["database"]["ok"] and checks["owner"]["ok"] and checks["clock"]["ok"]
 
 
+def test_the_doctor_asks_where_the_last_server_was(lifestream: Command, environment: dict[str, str]) -> None:
+    done(lifestream("migrate"))
+    with sqlite3.connect(Path(environment["LIFESTREAM_DATA_DIR"]) / "lifestream.sqlite3") as db:
+        db.execute("INSERT INTO facts (name, value) VALUES ('served_at', 'http://127.0.0.1:9')")
+    db.close()
+    checks = {one["check"]: one for one in orjson.loads(lifestream("doctor", "--json").stdout)}
+    assert "http://127.0.0.1:9/hub does not answer" in checks["hub"]["says"]
+
+
 def test_a_backup_is_a_whole_database(lifestream: Command, tmp_path: Path) -> None:
     done(lifestream("post", "precious words"))
     copy = tmp_path / "copy.sqlite3"

@@ -24,11 +24,10 @@ from lifestream import __version__
 from lifestream.access import LOOPBACK_NAMES, caller_of
 from lifestream.errors import NotAllowed
 from lifestream.protocol import live
-from lifestream.publish import hub as hub_work
 from lifestream.publish.detached import sse_framing
 from lifestream.publish.longpoll import Parked
 from lifestream.site import Site
-from lifestream.store import changes, due, owner, search, sources
+from lifestream.store import changes, due, search, sources
 from lifestream.store.tables import EPOCH
 
 METHODS = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS".split())
@@ -193,9 +192,8 @@ async def _database(site: Site, db: AsyncConnection) -> list[Metric]:
     age = GaugeMetricFamily("lifestream_log_head_age_seconds", "Since the newest change in the log.")
     age.add_metric([], max(0.0, (now - EPOCH).total_seconds() - head / 1e6) if head else 0.0)
     behind = GaugeMetricFamily("lifestream_behind_seconds", "Of the log, not yet taken.", labels=["follower"])
-    positions = {"search": await search.position(db), "hub": int(await owner.fact(db, hub_work.POSITION) or 0)}
-    for follower, position in positions.items():
-        behind.add_metric([follower], max(0, head - position) / 1e6 if position else 0.0)
+    position = await search.position(db)  # the hub notes its own seldom while it has nothing to tell
+    behind.add_metric(["search"], max(0, head - position) / 1e6 if position else 0.0)
     return [entries, states, missed, waiting, age, behind]
 
 
