@@ -12,9 +12,10 @@ what the database does not take in time is dropped and counted, too.
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar, Token
 from datetime import UTC, datetime
+from functools import partial
 from time import monotonic, time
 from types import TracebackType
 
@@ -158,15 +159,10 @@ class Exchange:
 class Asking:
     """Why requests go out at the moment; and those that went."""
 
-    def __init__(self, exchanges: "Exchanges", what: str, feed_ids: tuple[int, ...], slug: str, about: str,
-                 known: Known, host_only: bool) -> None:  # fmt: skip
+    def __init__(self, exchanges: "Exchanges", make: Callable[[], Exchange]) -> None:
+        """`make` begins one of them."""
         self._exchanges = exchanges
-        self._what = what
-        self._feed_ids = feed_ids
-        self._slug = slug
-        self._about = about
-        self._known = known
-        self._host_only = host_only
+        self._make = make
         self._token: Token[Asking | None] | None = None
         self.made: list[Exchange] = []
 
@@ -183,10 +179,7 @@ class Asking:
             self._exchanges.add(exchange)
 
     def call(self, method: str, url: str, headers: Fields, body: bytes) -> Exchange:
-        exchange = Exchange(
-            "out", self._what, feed_ids=self._feed_ids, slug=self._slug, about=self._about, known=self._known,
-            host_only=self._host_only,
-        )  # fmt: skip
+        exchange = self._make()
         exchange.sent(method, url, headers, body)
         self.made.append(exchange)
         return exchange
@@ -267,7 +260,10 @@ class Exchanges:
         known: Known = (),
         host_only: bool = False,
     ) -> Asking:
-        return Asking(self, what, tuple(feed_ids), slug, about, known, host_only)
+        make = partial(
+            Exchange, "out", what, feed_ids=tuple(feed_ids), slug=slug, about=about, known=known, host_only=host_only
+        )
+        return Asking(self, make)
 
     def add(self, exchange: Exchange) -> None:
         """It is over."""

@@ -6,6 +6,7 @@ Plain ASGI, so that streams pass through untouched.
 from collections.abc import MutableMapping
 from typing import Any
 
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 CSP = (
@@ -19,6 +20,12 @@ ALWAYS = [
     (b"referrer-policy", b"strict-origin-when-cross-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
 ]
+
+
+def has_already(request: Request, etag: str) -> bool:
+    """Whether who asks has what `etag` stands for (RFC 9110, 13.1.2: compared weakly)."""
+    given = request.headers.get("if-none-match", "").split(",")
+    return etag in (one.strip().removeprefix("W/") for one in given)
 
 
 class SecurityHeaders:

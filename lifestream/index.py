@@ -1,6 +1,7 @@
 """Keeps the search index up to the head of the log: behind what is stored, and before what is searched."""
 
 import asyncio
+from functools import partial
 
 from lifestream.log import get_logger
 from lifestream.site import Site
@@ -16,17 +17,7 @@ SEARCH_WAITS = 2.0
 
 async def follow(site: Site) -> None:
     """Runs until cancelled."""
-    bell = site.store.bells[bells.LOG]
-    while True:
-        heard = bell.strokes
-        try:
-            await up_to_the_head(site)
-        except Exception as error:  # the database is away; the position is still where it was
-            log.error("index", status="failed", error=type(error).__name__)
-            await asyncio.sleep(1.0)
-            continue
-        await bell.heard(heard, timeout=5.0)
-        await asyncio.sleep(REST)
+    await bells.follow(site.store.bells[bells.LOG], "index", partial(up_to_the_head, site), every=5.0, rest=REST)
 
 
 async def before_search(site: Site) -> None:

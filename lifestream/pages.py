@@ -17,6 +17,7 @@ from lifestream import around, index
 from lifestream.access import Caller, caller_of, wanted_of
 from lifestream.around import Day, Lead, Reader, Side
 from lifestream.errors import Gone
+from lifestream.headers import has_already
 from lifestream.protocol.topics import Topic
 from lifestream.publish import head
 from lifestream.publish.feeds.document import site_title
@@ -228,7 +229,7 @@ def reply(request: Request, caller: Caller, body: "Body", *, status: int = 200, 
         headers["Link"] = links
     if status == 200 and not way_in:
         headers["ETag"] = body.etag
-        if body.etag in (one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")):
+        if has_already(request, body.etag):
             return Response(status_code=304, headers=headers)
     return HTMLResponse(body.content, status, headers)
 

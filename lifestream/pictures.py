@@ -8,6 +8,7 @@ the data folder. Its size is then written into the entry, which is no change to 
 import asyncio
 import os
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from lifestream.client import Client, Response
@@ -40,17 +41,7 @@ FOLDER = "media"
 
 async def follow(site: Site) -> None:
     """Runs until cancelled."""
-    bell = site.store.bells[bells.LOG]
-    while True:
-        heard = bell.strokes
-        try:
-            await up_to_the_head(site)
-        except Exception as error:  # the database is away; the position is still where it was
-            log.error("pictures", status="failed", error=type(error).__name__)
-            await asyncio.sleep(1.0)
-            continue
-        await bell.heard(heard, timeout=5.0)
-        await asyncio.sleep(REST)
+    await bells.follow(site.store.bells[bells.LOG], "pictures", partial(up_to_the_head, site), every=5.0, rest=REST)
 
 
 async def up_to_the_head(site: Site) -> None:

@@ -31,6 +31,7 @@ from lifestream import static_files
 from lifestream.config import Config, Link
 from lifestream.places import top
 from lifestream.protocol.pictures import Picture, Pictures
+from lifestream.store.rows import media_dict
 from lifestream.types import Entry, Filter, Location, Media, Stored
 from lifestream.view import bursts, cards, found, globe, showing, words
 from lifestream.view.bursts import Group, Item, amount_of
@@ -496,17 +497,7 @@ def entry_dict(stored: Stored, entry: Entry, card: str, *, hidden: bool) -> dict
         "updated": _utc(entry.updated),
         "received": _utc(stored.received),
         "tags": entry.tags,
-        "media": [
-            {
-                "type": one.type,
-                "url": one.url,
-                "width": one.width,
-                "height": one.height,
-                "alt": one.alt,
-                "thumbnail": one.thumbnail,
-            }
-            for one in entry.media
-        ],
+        "media": [media_dict(one) for one in entry.media],
         "location": {"lat": place.lat, "lon": place.lon, "name": place.name} if place else None,
         "data": dict(entry.data),
         "deleted": False,

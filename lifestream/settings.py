@@ -2,7 +2,6 @@
 page. That may change at any time, from any process of this site.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -49,17 +48,12 @@ class Settings:
 
     async def follow(self, store: Store) -> None:
         """Runs until cancelled."""
-        bell = store.bells[bells.SETTINGS]
-        while True:
-            heard = bell.strokes
-            try:
-                async with store.read() as db:
-                    await self.read(db)
-            except Exception as error:  # the database is away: what was in force stays so until it is back
-                log.error("settings", status="failed", error=type(error).__name__)
-                await asyncio.sleep(1.0)
-                continue
-            await bell.heard(heard)
+
+        async def take_up() -> None:
+            async with store.read() as db:
+                await self.read(db)
+
+        await bells.follow(store.bells[bells.SETTINGS], "settings", take_up)
 
 
 def _understood(chosen: Mapping[str, str]) -> dict[str, Any]:

@@ -138,8 +138,8 @@ async def ask_anew(db: AsyncConnection, feed_id: int, now: datetime) -> None:
 
 
 async def _begin(db: AsyncConnection, feed_id: int, hub: Hub, now: datetime) -> None:
-    token = secrets.token_urlsafe(24)
-    secret = secrets.token_urlsafe(32) if hub.kind == "websub" else ""
+    token = secrets.token_urlsafe(rules.TOKEN_BYTES)
+    secret = secrets.token_urlsafe(rules.SECRET_BYTES) if hub.kind == "websub" else ""
     await subscriptions.add(
         db, feed_id=feed_id, kind=hub.kind, hub_url=hub.url, topic=hub.topic, token=token, secret=secret, now=now
     )

@@ -6,6 +6,7 @@ from starlette.routing import Route
 
 from lifestream import index
 from lifestream.errors import NotFound
+from lifestream.headers import has_already
 from lifestream.pages import Body, Kept, shown_of
 from lifestream.publish.outbound_feeds import Topic, asked_for, render
 from lifestream.site import Site
@@ -27,7 +28,7 @@ async def feed(request: Request) -> Response:
         "Link": f'<{site.config.hub_url}>; rel="hub", <{site.config.base_url}{topic.path}>; rel="self"',
         "Access-Control-Allow-Origin": "*",
     }
-    if found.etag in (one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")):
+    if has_already(request, found.etag):
         return Response(status_code=304, headers=headers)
     return Response(found.content, headers=headers | {"Content-Type": topic.media_type})
 

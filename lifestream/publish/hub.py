@@ -5,7 +5,6 @@ subscriber is still to be given is a row; a newer document takes an older one's 
 the newest and gets it once.
 """
 
-import asyncio
 import secrets
 from collections import Counter
 from collections.abc import Sequence
@@ -50,20 +49,17 @@ GONE = "This topic is not public here any more."
 
 async def follow(site: Site) -> None:
     """Turns changes in the log into deliveries of the feeds that they are in; runs until cancelled."""
-    bell = site.store.bells[bells.LOG]
     position: int | None = None
-    while True:
-        heard = bell.strokes
-        try:
-            if position is None:
-                position = await start(site)
+
+    async def distribute() -> None:
+        nonlocal position
+        if position is None:
+            position = await start(site)
+        more = True
+        while more:
             position, more = await distribute_from(site, position)
-        except Exception as error:  # the database is away; the position is still where it was
-            log.error("hub", status="failed", error=type(error).__name__)
-            await asyncio.sleep(1.0)
-            continue
-        if not more:
-            await bell.heard(heard, timeout=5.0)
+
+    await bells.follow(site.store.bells[bells.LOG], "hub", distribute, every=5.0)
 
 
 async def start(site: Site) -> int:

@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from lifestream import pictures
 from lifestream.access import caller_of
+from lifestream.headers import has_already
 from lifestream.protocol.pictures import TYPE, asked_for, kept_widths
 from lifestream.site import Site
 from lifestream.store import bells
@@ -140,7 +141,7 @@ def _file(site: Site, request: Request, name: str, width: int, found: Kept | Non
         "Content-Security-Policy": CSP,
         "ETag": etag,
     }
-    if etag in (one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")):
+    if has_already(request, etag):
         return Response(status_code=304, headers=headers)
     return FileResponse(path, headers=headers, media_type=TYPE, stat_result=stat)
 

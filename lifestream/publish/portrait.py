@@ -4,6 +4,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from lifestream.headers import has_already
 from lifestream.protocol.pictures import TYPE
 from lifestream.publish.picture_door import CSP
 from lifestream.site import Site
@@ -24,7 +25,7 @@ async def portrait(request: Request) -> Response:
         "ETag": f'"{version}"',
         "Access-Control-Allow-Origin": "*",
     }
-    if headers["ETag"] in (one.strip() for one in request.headers.get("if-none-match", "").split(",")):
+    if has_already(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     return Response(content, headers=headers, media_type=TYPE)
 

@@ -4,7 +4,11 @@ Each bell counts its strokes, so that one that rings between a look and the wait
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+
+from lifestream.log import get_logger
+
+log = get_logger(__name__)
 
 LOG = "log"
 FEEDS = "feeds"
@@ -65,3 +69,23 @@ class Bells:
         """In this process alone."""
         for bell in self._bells.values():
             bell.ring()
+
+
+async def follow(
+    bell: Bell, name: str, work: Callable[[], Awaitable[None]], *, every: float | None = None, rest: float = 0.0
+) -> None:
+    """Does `work` now, and again when the bell has rung since, or after `every` seconds; runs until cancelled.
+
+    Before each but the first it lets `rest` seconds go by, in which strokes gather. What it cannot do, because the
+    database is away, it tries again after a second: the log says so, under `name`.
+    """
+    while True:
+        heard = bell.strokes
+        try:
+            await work()
+        except Exception as error:
+            log.error(name, status="failed", error=type(error).__name__)
+            await asyncio.sleep(1.0)
+            continue
+        await bell.heard(heard, timeout=every)
+        await asyncio.sleep(rest)

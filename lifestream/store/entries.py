@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from lifestream.clean.dates import ordered_at
 from lifestream.clean.entries import Identified
 from lifestream.decide import Decision, Delete, Insert, Known, Skip, Update
-from lifestream.errors import Gone, InvalidInput, NotFound
-from lifestream.store import changes, gate, search
+from lifestream.errors import Gone, NotFound
+from lifestream.store import changes, cursors, gate, search
 from lifestream.store.filters import condition
 from lifestream.store.rows import STORED, columns, to_stored
 from lifestream.store.tables import EPOCH, MICROSECOND, AnySelect, EntryRow, Id, Instant, SourceRow
@@ -26,7 +26,6 @@ MOST_KEYS = 400
 MOST_CHANGES = 500
 """How far back is looked for what left a filtered stream: nobody edits more in the time that tombstones last."""
 DELETED = "This entry was deleted."
-BAD_CURSOR = "The cursor `before` is not one that this site gave out."
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,21 +245,12 @@ def _page_of(audience: Audience, kind: bool, source: bool, before: bool, since: 
 
 def cursor(stored: Stored) -> str:
     """The cursor for what comes after an entry."""
-    moment = (stored.ordered_at - EPOCH) // MICROSECOND
-    return base64.urlsafe_b64encode(f"{moment}.{stored.row}".encode()).decode().rstrip("=")
+    return cursors.written(stored.ordered_at, stored.row)
 
 
 def place(cursor: str) -> tuple[datetime, int]:
     """The place of the entry that a cursor is of, as (ordered_at, row). Raises InvalidInput."""
-    try:
-        text = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)).decode("ascii")
-        moment, row = (int(part) for part in text.split("."))
-        ordered = EPOCH + moment * MICROSECOND
-    except (ValueError, OverflowError):
-        raise InvalidInput(BAD_CURSOR) from None
-    if abs(row) >= 2**63:
-        raise InvalidInput(BAD_CURSOR)
-    return ordered, row
+    return cursors.read(cursor)
 
 
 async def tombstones(

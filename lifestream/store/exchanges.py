@@ -1,6 +1,5 @@
 """The protocol log: what went over the wire, in and out, for its owner to read. Bounded in number and in age."""
 
-import base64
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,8 +10,8 @@ import orjson
 from sqlalchemy import ColumnElement, and_, delete, func, insert, literal, or_, select, true, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from lifestream.errors import InvalidInput
-from lifestream.store.tables import EPOCH, MICROSECOND, AnyRow, ExchangeRow, Id, Instant, SourceRow
+from lifestream.store import cursors
+from lifestream.store.tables import AnyRow, ExchangeRow, Id, Instant, SourceRow
 
 Direction = Literal["in", "out"]
 WHATS = (
@@ -82,8 +81,7 @@ class Kept:
     @property
     def cursor(self) -> str:
         """What comes after it is asked for with this."""
-        text = f"{(self.at - EPOCH) // MICROSECOND}.{self.id}"
-        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+        return cursors.written(self.at, self.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,14 +199,7 @@ def _fits(wanted: Wanted) -> ColumnElement[bool]:
 def _older_than(cursor: str) -> ColumnElement[bool]:
     if not cursor:
         return true()
-    try:
-        text = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)).decode("ascii")
-        moment, row_id = (int(part) for part in text.split("."))
-        at = EPOCH + moment * MICROSECOND
-    except (ValueError, OverflowError):
-        raise InvalidInput("The cursor `before` is not one that this log gave out.") from None
-    if abs(row_id) >= 2**63:
-        raise InvalidInput("The cursor `before` is not one that this log gave out.")
+    at, row_id = cursors.read(cursor, "The cursor `before` is not one that this log gave out.")
     return tuple_(ExchangeRow.at, ExchangeRow.id) < tuple_(literal(at, Instant), literal(row_id, Id))
 
 

@@ -56,7 +56,7 @@ def columns(entry: Entry) -> dict[str, Any]:
 
 
 def media_columns(media: Iterable[Media]) -> list[dict[str, Any]]:
-    return [_media_dict(one) for one in media]
+    return [media_dict(one) for one in media]
 
 
 def media_of(found: Iterable[Mapping[str, Any]]) -> tuple[Media, ...]:
@@ -93,7 +93,7 @@ def _author_dict(author: Author | None) -> dict[str, str] | None:
     return None if author is None else {"name": author.name, "url": author.url, "photo": author.photo}
 
 
-def _media_dict(media: Media) -> dict[str, Any]:
+def media_dict(media: Media) -> dict[str, Any]:
     return {name: getattr(media, name) for name in ("type", "url", "width", "height", "alt", "thumbnail")}
 
 

@@ -4,7 +4,6 @@ A page takes the rest of each group that is open at its end. Its cursor says up 
 out what it has shown, whatever has come meanwhile.
 """
 
-import base64
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -13,7 +12,7 @@ import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lifestream.errors import InvalidInput
-from lifestream.store import entries
+from lifestream.store import cursors, entries
 from lifestream.types import Audience, Filter, Stored
 from lifestream.view import bursts
 from lifestream.view.bursts import DayOf, Item, Place
@@ -124,7 +123,7 @@ def _without(found: Iterable[Stored], shown: Shown) -> list[Stored]:
 def _write(cursor: str, shown: Shown) -> str:
     if not shown:
         return cursor
-    return f"{cursor}.{base64.urlsafe_b64encode(orjson.dumps(shown)).decode().rstrip('=')}"
+    return f"{cursor}.{cursors.packed(orjson.dumps(shown))}"
 
 
 def _read(before: str) -> tuple[str, dict[str, str]]:
@@ -132,12 +131,12 @@ def _read(before: str) -> tuple[str, dict[str, str]]:
     if not more:
         return before, {}
     try:
-        shown = orjson.loads(base64.urlsafe_b64decode(more.encode("ascii") + b"=" * (-len(more) % 4)))
+        shown = orjson.loads(cursors.unpacked(more))
     except ValueError:
-        raise InvalidInput(entries.BAD_CURSOR) from None
+        raise InvalidInput(cursors.BAD_CURSOR) from None
     if not isinstance(shown, dict) or len(shown) > MOST_OPEN or not all(isinstance(one, str) for one in shown.values()):
-        raise InvalidInput(entries.BAD_CURSOR)
+        raise InvalidInput(cursors.BAD_CURSOR)
     above, _ = entries.place(cursor)
     if any(not timedelta() <= above - entries.place(one)[0] <= LONGEST for one in shown.values()):
-        raise InvalidInput(entries.BAD_CURSOR)
+        raise InvalidInput(cursors.BAD_CURSOR)
     return cursor, shown

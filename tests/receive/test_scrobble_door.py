@@ -277,7 +277,7 @@ async def test_the_scopes_that_may_scrobble(client: AppClient, scope: str) -> No
 
 
 async def refusals(client: AppClient, token: str, key: str) -> list[Any]:
-    """What each dialect says to somebody with this token and this session key."""
+    """What each dialect says to somebody with this token and this key of Last.fm's kind."""
     lb = await submits(client, token, listen(ago(client, 9)))
     valid = await client.get("/scrobble/1/validate-token", headers={"Authorization": f"Token {token}"})
     mobile = {"method": "auth.getMobileSession", "username": "x", "password": token, "format": "json"}

@@ -5,7 +5,8 @@ from typing import Any
 import orjson
 
 from lifestream.publish.feeds.document import OBJECT_TYPES, Document, rfc3339, urn, verb_of
-from lifestream.types import Media, Stored
+from lifestream.store.rows import media_dict
+from lifestream.types import Stored
 
 VERSION = "https://jsonfeed.org/version/1.1"
 
@@ -66,22 +67,9 @@ def _extension(document: Document, stored: Stored) -> dict[str, Any]:
             "object_type": OBJECT_TYPES.get(entry.kind, ""),
             "in_reply_to": entry.in_reply_to,
             "location": {"lat": place.lat, "lon": place.lon, "name": place.name} if place else None,
-            "media": [_media(one) for one in entry.media],
+            "media": [_without_empty(media_dict(one)) for one in entry.media],
             "data": dict(entry.data),
             "source": {"title": stored.source.title, "feed": document.feed_of(stored)},
-        }
-    )
-
-
-def _media(one: Media) -> dict[str, Any]:
-    return _without_empty(
-        {
-            "type": one.type,
-            "url": one.url,
-            "width": one.width,
-            "height": one.height,
-            "alt": one.alt,
-            "thumbnail": one.thumbnail,
         }
     )
 
