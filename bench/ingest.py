@@ -24,8 +24,8 @@ from sqlalchemy import update
 import lifestream.store  # noqa: F401  first: it may have to put another sqlite3 in place
 from lifestream import flow, index, log
 from lifestream.config import Config
-from lifestream.parse.worker import parse_document
 from lifestream.protocol.addresses import Networks
+from lifestream.reading import read_document
 from lifestream.receive.timer import BATCH
 from lifestream.site import Site
 from lifestream.store import feeds, sources
@@ -119,7 +119,7 @@ async def _ingest(given: Sequence[Given]) -> dict[str, float]:
     with tempfile.TemporaryDirectory(prefix="lifestream-bench-") as folder:
         async with _fresh(folder) as site:
             rows = [await _pushed(site, one, number) for number, one in enumerate(given)]
-            await parse_document(b"<feed/>" + b" " * 20_000, "", "http://blog.example/")  # the worker is warm
+            await read_document(b"<feed/>" + b" " * 20_000, "", "http://blog.example/")  # the worker is warm
             new = await _taken_in(site, rows)
             count = await _count(site)
             same = await _taken_in(site, rows)

@@ -18,13 +18,12 @@ from urllib.parse import urlsplit
 
 from lifestream import flow
 from lifestream.clean.dates import plausible
-from lifestream.clean.entries import identify
 from lifestream.errors import BadStatus, Conflict, LifestreamError, NotFound, ParseError, TimedOut, Unreachable
 from lifestream.fetch import Document, fetch
 from lifestream.flow import Arrival
 from lifestream.log import bound, get_logger
-from lifestream.parse.worker import parse_document
 from lifestream.protocol.links import parse_link_header, web_address
+from lifestream.reading import read_document
 from lifestream.site import Site
 from lifestream.store import backfills, bells, changes, entries, sources
 from lifestream.store.backfills import Backfill
@@ -146,17 +145,16 @@ async def _read(site: Site, at: Backfill) -> HistoryPage:
         document = await fetch(site.client_for(at.next_url, named_by=_front(source)), at.next_url)
         told.says("ok", f"page {at.pages + 1} of the history")
     assert isinstance(document, Document)
-    feed = await parse_document(document.body, document.media_type, document.url)
+    reading = await read_document(document.body, document.media_type, document.url)
     is_front, now = not at.entries, site.now()
-    arrival = None if is_front else await flow.history(site, source, feed, document.url, now)
-    items = arrival.items if arrival else identify(feed, document.url)
-    dates = [item.published for item in items if item.published and plausible(item.published, now)]
+    arrival = None if is_front else await flow.history(site, source, reading, document.url, now)
+    dates = [item.published for item in reading.items if item.published and plausible(item.published, now)]
     return HistoryPage(
         arrival=arrival,
-        entries=len(items),
+        entries=len(reading.items),
         oldest=min(dates, default=None),
-        mark=_mark(*sorted(item.identity for item in items)) if items else b"",
-        older=older_page(at.next_url, document, feed),
+        mark=_mark(*sorted(item.identity for item in reading.items)) if reading.items else b"",
+        older=older_page(at.next_url, document, reading.feed),
     )
 
 

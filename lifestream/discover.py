@@ -11,16 +11,17 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from urllib.parse import urljoin, urlsplit
 
-from lifestream.clean.entries import clean_all, identify
+from lifestream.clean.entries import clean_all
 from lifestream.errors import FetchError, NotFound, ParseError, TimedOut
 from lifestream.fetch import Document, fetch
-from lifestream.parse.worker import in_worker, parse_document
+from lifestream.parse.worker import in_worker
 from lifestream.protocol.hub import address_key
 from lifestream.protocol.known_hubs import known_hub
 from lifestream.protocol.links import LED_ON, Link, advertised, feeds_in, html_links, is_of_comments, parse_link_header
+from lifestream.reading import Reading, read_document
 from lifestream.site import Site
 from lifestream.store import sources
-from lifestream.types import Entry, Feed, Kind
+from lifestream.types import Entry, Kind
 
 WELL_KNOWN = ("/feed", "/feed.xml", "/atom.xml", "/rss", "/rss.xml", "/index.xml", "/feed.json", "/feed/")
 """Where feeds are that no page links to."""
@@ -121,27 +122,27 @@ class _Search:
     async def _take(self, document: Document, title: str = "") -> None:
         """Adds what is here, or where this says that its entries are."""
         try:
-            feed = await parse_document(document.body, document.media_type, document.url)
+            reading = await read_document(document.body, document.media_type, document.url)
             for _ in range(LED_ON):
-                if not feed.entries_at:
+                if not (elsewhere := reading.feed.entries_at):
                     break
-                title = title or feed.title
-                self.tried.append(feed.entries_at)
-                document = await self._document(feed.entries_at)
-                feed = await parse_document(document.body, document.media_type, document.url)
-            if feed.entries or feed.format != "h-feed":
-                self.found.append(await _found(document, feed, title, self._site.now()))
+                title = title or reading.feed.title
+                self.tried.append(elsewhere)
+                document = await self._document(elsewhere)
+                reading = await read_document(document.body, document.media_type, document.url)
+            if reading.feed.entries or reading.feed.format != "h-feed":
+                self.found.append(await _found(document, reading, title, self._site.now()))
         except (FetchError, ParseError):  # so nothing that can be followed is here
             pass
 
 
-async def _found(document: Document, feed: Feed, title: str, now: datetime) -> FoundFeed:
+async def _found(document: Document, reading: Reading, title: str, now: datetime) -> FoundFeed:
+    feed = reading.feed
     told = advertised(parse_link_header(document.links, document.url), feed.hubs, feed.self_url)
     known = known_hub(document.url)
     hub = told.hubs[0] if told.hubs else known[0] if known else None
-    items = sorted(identify(feed, document.url), key=lambda item: item.published or _LONG_AGO, reverse=True)
-    bare = replace(feed, entries=())
-    cleaned = [*(await in_worker(clean_all, items[:SAMPLE], bare, document.url, None, now)).values()]
+    items = sorted(reading.items, key=lambda item: item.published or _LONG_AGO, reverse=True)
+    cleaned = await in_worker(clean_all, items[:SAMPLE], feed, document.url, None, now)
     kinds = Counter(entry.kind for entry in cleaned).most_common(1)
     return FoundFeed(
         url=document.url,

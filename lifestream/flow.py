@@ -19,35 +19,36 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lifestream import exchanges, subscribe
-from lifestream.clean.entries import Identified, clean, clean_all, identify, tombstone_identities
+from lifestream.clean.columns import Columns, columns, microseconds
+from lifestream.clean.entries import Identified, clean, tombstone_identities
 from lifestream.client import Client
 from lifestream.decide import Decision, Insert, Update, absences, decide_document, without_old_versions
 from lifestream.errors import BadStatus, Conflict, FetchError, LifestreamError, ParseError
 from lifestream.exchanges import Exchange
 from lifestream.fetch import Document, Unchanged, Validators, fetch
 from lifestream.log import bound, get_logger
-from lifestream.parse.worker import in_worker, parse_document
+from lifestream.parse.packed import Packed
 from lifestream.protocol import silence
 from lifestream.protocol.addresses import check_url
 from lifestream.protocol.caching import next_poll_at
 from lifestream.protocol.hub import address_key
 from lifestream.protocol.links import Advertised, Discovery, Page, advertised, discover, parse_link_header
+from lifestream.reading import Reading, clean_in_worker, read_document
 from lifestream.site import Site
-from lifestream.store import changes, entries, feeds, inbox, sources, subscribers
+from lifestream.store import changes, deliveries, entries, feeds, inbox, sources, subscribers
+from lifestream.store.deliveries import Content
 from lifestream.store.feeds import DueFeed
-from lifestream.store.subscribers import Content
-from lifestream.store.tables import EPOCH, MICROSECOND, AnyRow
-from lifestream.types import KINDS, Entry, Feed, Kind, Source, Via
+from lifestream.store.tables import AnyRow
+from lifestream.types import KINDS, Feed, Kind, Source, Via
 
 log = get_logger(__name__)
 
 MANY, LONG = 20, 64 * 1024
-"""A document with more entries or characters than this is cleaned elsewhere, before the writer is taken."""
-CLEAN_WITHIN = 60.0
+"""More entries or characters than this are cleaned elsewhere, before the writer is taken."""
 SETTLED = timedelta(hours=1)
 """So long after its push an entry may be missing from a complete document, which some cache keeps."""
 GONE = 410
-NO_FEED = Feed("h-feed")
+NO_FEED = Reading(Feed("h-feed"), ())
 """What a stranger's topic says that is none."""
 
 
@@ -57,7 +58,7 @@ class Looked:
 
     url: str
     document: Document
-    feed: Feed
+    reading: Reading
     advertised: Advertised
 
 
@@ -73,8 +74,8 @@ class Arrival:
     items: Sequence[Identified]
     tombstones: Mapping[str, datetime | None]
     whole: bool = False
-    cleaned: dict[str, Entry] = field(default_factory=dict)
-    """What was cleaned so far, by identity."""
+    cleaned: dict[str, tuple[Packed[Columns], int]] = field(default_factory=dict)
+    """Where the clean form of an item is, by identity, as far as it was made ahead."""
     told: Exchange | None = None
     """The push that brought it, where it is written down."""
 
@@ -110,19 +111,20 @@ async def _read(client: Client, feed: DueFeed, source: Source | None) -> Looked 
     if _digest(document.body) == feed.body_digest:
         return Unchanged(document.url, document.validators, document.cache_control, document.permanent_url)
     try:
-        parsed = await parse_document(document.body, document.media_type, document.url)
+        reading = await read_document(document.body, document.media_type, document.url)
     except ParseError:
         if source:
             raise
-        parsed = NO_FEED
-    exchanges.step("Parsed", _described(parsed))
-    return Looked(feed.url, document, parsed, _advertised(document, parsed))
+        reading = NO_FEED
+    exchanges.step("Parsed", _described(reading.feed))
+    return Looked(feed.url, document, reading, _advertised(document, reading.feed))
 
 
 async def _discover(site: Site, feed: DueFeed, source: Source | None) -> Looked:
     """Finds the feed that the address leads to: itself, or one that the page there links to (WebSub 4)."""
     conversation = discover(feed.url)
     documents: dict[str, Document] = {}
+    readings: dict[str, Reading] = {}
     try:
         url = next(conversation)
         while True:
@@ -131,7 +133,7 @@ async def _discover(site: Site, feed: DueFeed, source: Source | None) -> Looked:
                 document = await fetch(client, url)
                 assert isinstance(document, Document)
                 documents[url] = document
-                page = await _page(document)
+                page = await _page(document, url, readings)
             except FetchError as error:
                 url = conversation.throw(error)
             else:
@@ -139,25 +141,28 @@ async def _discover(site: Site, feed: DueFeed, source: Source | None) -> Looked:
     except StopIteration as end:
         found: Discovery = end.value
     document = documents[found.asked]
+    reading = Reading(found.feed, readings[found.asked].items)
     # Where it was sent for now only, it need not be next time (RFC 9110, 15.4.3 and 15.4.8).
-    return Looked(document.permanent_url or check_url(found.asked), document, found.feed, found.advertised)
+    return Looked(document.permanent_url or check_url(found.asked), document, reading, found.advertised)
 
 
-async def _page(document: Document) -> Page:
+async def _page(document: Document, url: str, readings: dict[str, Reading]) -> Page:
+    """As `discover` wants it; the reading, if it is a feed, is put with the others."""
     try:
-        parsed = await parse_document(document.body, document.media_type, document.url)
+        reading = await read_document(document.body, document.media_type, document.url)
     except ParseError as error:
         return Page(document.url, document.body, document.media_type, document.links, None, str(error))
-    exchanges.step("Parsed", _described(parsed))
-    return Page(document.url, document.body, document.media_type, document.links, parsed)
+    readings[url] = reading
+    exchanges.step("Parsed", _described(reading.feed))
+    return Page(document.url, document.body, document.media_type, document.links, reading.feed)
 
 
 async def _take_in(site: Site, feed: DueFeed, source: Source | None, seen: Looked) -> bool:
-    now = site.now()
+    now, document = site.now(), seen.reading.feed
     via: Via = _via(feed.via) if feed.has_document else "backfill"
     arrival = None
     if source:
-        arrival = _arrival(source, seen.feed, seen.document.url, via, quiet=not feed.has_document, whole=True)
+        arrival = _arrival(source, seen.reading, seen.document.url, via, quiet=not feed.has_document, whole=True)
         await _clean_ahead(site, arrival, now)
     done = entries.Recorded()
     async with site.store.begin() as db:
@@ -168,13 +173,13 @@ async def _take_in(site: Site, feed: DueFeed, source: Source | None, seen: Looke
         if source and arrival:
             done = await _record(db, [arrival], now)
             pushed = await subscribe.settle(
-                site, db, source, feed.id, seen.url, seen.advertised, seen.feed.cloud, now, in_turn=feed.via == "poll"
+                site, db, source, feed.id, seen.url, seen.advertised, document.cloud, now, in_turn=feed.via == "poll"
             )
             missed = done.new if _push_should_have_told(feed, source) else 0
             if missed:
                 source = await _missed(db, feed, source, missed, now)
             moved, trouble = await _moved(site, db, feed, source, seen.document.permanent_url)
-            source = await _keep_books(db, feed, source, done, seen.feed, bool(pushed), trouble, now)
+            source = await _keep_books(db, feed, source, done, document, bool(pushed), trouble, now)
             itself |= moved
         poll = _next_poll(
             site, feed, source, now, found=done.any, cache_control=seen.document.cache_control, missed=bool(missed)
@@ -390,9 +395,8 @@ async def _relay(db: AsyncConnection, feed: DueFeed, source: Source | None, docu
     relayed = False
     wanted = await subscribers.topics_with_subscribers(db, await feeds.keys(db, feed.id), now)
     for key in wanted:
-        version = (now - EPOCH) // MICROSECOND
-        content = Content(feed.url, key, version, document.media_type, document.body)
-        relayed |= await subscribers.distribute(db, content, now)
+        content = Content(feed.url, key, microseconds(now), document.media_type, document.body)
+        relayed |= await deliveries.distribute(db, content, now)
     return relayed
 
 
@@ -414,10 +418,10 @@ async def work_off(site: Site, rows: Sequence[AnyRow]) -> None:
             continue
         url = source.feed_url or source.url
         try:
-            parsed = await parse_document(row.body, row.media_type, url)
-            arrival = replace(_arrival(source, parsed, url, "push", quiet=False), told=told)
+            reading = await read_document(row.body, row.media_type, url)
+            arrival = replace(_arrival(source, reading, url, "push", quiet=False), told=told)
             if told:
-                told.step("Parsed", _described(parsed))
+                told.step("Parsed", _described(reading.feed))
             await _clean_ahead(site, arrival, now)
         except ParseError as error:
             log.warning("pushed", source=source.slug, status="unreadable", error=str(error))
@@ -493,9 +497,9 @@ def waves(arrivals: Iterable[Arrival]) -> list[list[Arrival]]:
 # -- a page of a source's history -------------------------------------------------------------
 
 
-async def history(site: Site, source: Source, feed: Feed, url: str, now: datetime) -> Arrival:
+async def history(site: Site, source: Source, reading: Reading, url: str, now: datetime) -> Arrival:
     """Older entries of a source, which come in quietly; to be given to `record_history` in a transaction."""
-    arrival = _arrival(source, feed, url, "backfill", quiet=True)
+    arrival = _arrival(source, reading, url, "backfill", quiet=True)
     await _clean_ahead(site, arrival, now)
     return arrival
 
@@ -510,36 +514,42 @@ async def record_history(db: AsyncConnection, arrival: Arrival, now: datetime) -
 # -- the steps --------------------------------------------------------------------------------
 
 
-def _arrival(source: Source, feed: Feed, url: str, via: Via, *, quiet: bool, whole: bool = False) -> Arrival:
-    return Arrival(source, feed, url, via, quiet, identify(feed, url), tombstone_identities(feed), whole)
+def _arrival(source: Source, reading: Reading, url: str, via: Via, *, quiet: bool, whole: bool = False) -> Arrival:
+    feed = reading.feed
+    return Arrival(source, feed, url, via, quiet, reading.items, tombstone_identities(feed), whole)
 
 
 async def _clean_ahead(site: Site, arrival: Arrival, now: datetime) -> None:
     """Cleans what is likely to be new in a long document, in the parser's process: so nobody waits for it here."""
-    if len(arrival.items) <= MANY and sum(_size(item) for item in arrival.items) <= LONG:
+    if _is_little(arrival.items):
         return
     async with site.store.read() as db:
         decisions = await _decide(db, [arrival])
     items = [one.item for one in decisions if isinstance(one, Insert | Update)]
-    if items:
-        feed, kind = replace(arrival.feed, entries=()), _default_kind(arrival)
-        arrival.cleaned.update(await in_worker(clean_all, items, feed, arrival.url, kind, now, timeout=CLEAN_WITHIN))
+    if _is_little(items):
+        return
+    rest = iter(items)
+    for packed in await clean_in_worker(arrival.feed, arrival.url, items, _default_kind(arrival), now):
+        arrival.cleaned.update((next(rest).identity, (packed, place)) for place in range(len(packed)))
+
+
+def _is_little(items: Sequence[Identified]) -> bool:
+    return len(items) <= MANY and sum(item.size for item in items) <= LONG
 
 
 async def _record(db: AsyncConnection, together: Sequence[Arrival], now: datetime) -> entries.Recorded:
     """Decides on arrivals of one source that are about different entries, and writes what was decided."""
     first = together[0]
-    cleaned: dict[str, Entry] = {}
+    others = {item.identity: arrival for arrival in together[1:] for item in arrival.items}
+
+    def columns_of(item: Identified) -> Columns:
+        return _columns_of(others.get(item.identity, first), item, now)
+
     await changes.in_turn(db)  # the same document may be on its way twice: the second decides on what the first stored
     decisions = await _decide(db, together)
     if first.whole and first.feed.complete and not first.feed.damaged and first.items:
         decisions += absences(decisions, await entries.standing(db, first.source.id, now - SETTLED))
-    wanted = {one.item.identity for one in decisions if isinstance(one, Insert | Update)}
-    for arrival in together:
-        for item in arrival.items:
-            if item.identity in wanted:
-                cleaned[item.identity] = arrival.cleaned.get(item.identity) or _clean(arrival, item, now)
-    return await entries.record(db, first.source, decisions, cleaned, now=now, via=first.via, quiet=first.quiet)
+    return await entries.record(db, first.source, decisions, columns_of, now=now, via=first.via, quiet=first.quiet)
 
 
 async def _decide(db: AsyncConnection, together: Sequence[Arrival]) -> list[Decision]:
@@ -555,19 +565,15 @@ async def _decide(db: AsyncConnection, together: Sequence[Arrival]) -> list[Deci
     return decisions
 
 
-def _clean(arrival: Arrival, item: Identified, now: datetime) -> Entry:
-    return clean(item, arrival.feed, arrival.url, _default_kind(arrival), now)
+def _columns_of(arrival: Arrival, item: Identified, now: datetime) -> Columns:
+    if made := arrival.cleaned.get(item.identity):
+        packed, place = made
+        return packed[place]
+    return columns(clean(item, arrival.feed, arrival.url, _default_kind(arrival), now))
 
 
 def _default_kind(arrival: Arrival) -> Kind | None:
     return next((kind for kind in KINDS if kind == arrival.source.kind and kind != "other"), None)
-
-
-def _size(item: Identified) -> int:
-    """Of all that may have to be cleaned: a summary stands in for content, a title and a quotation may be HTML."""
-    raw = item.raw
-    quoted = raw.data["about"].get("content_html", "") if "about" in raw.data else ""
-    return len(raw.id) + len(quoted) + sum(len(text.value) for text in (raw.title, raw.summary, raw.content) if text)
 
 
 def _described(parsed: Feed) -> str:

@@ -28,10 +28,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from lifestream import static_files
+from lifestream.clean.columns import media_dict
 from lifestream.config import Config, Link
 from lifestream.places import top
 from lifestream.protocol.pictures import Picture, Pictures
-from lifestream.store.rows import media_dict
 from lifestream.types import Entry, Filter, Location, Media, Stored
 from lifestream.view import bursts, cards, found, globe, showing, words
 from lifestream.view.bursts import Group, Item, amount_of

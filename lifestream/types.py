@@ -4,7 +4,7 @@ Nothing here does anything. `RawEntry` and `Feed` are what a document says, befo
 believed it; `Entry` is clean and safe to show; `Stored` is an entry with its place in the log.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, get_args
@@ -117,7 +117,7 @@ class Feed:
     hubs: tuple[str, ...] = ()
     language: str = ""
     author: Author | None = None
-    entries: tuple[RawEntry, ...] = ()
+    entries: Sequence[RawEntry] = ()
     tombstones: tuple[Tombstone, ...] = ()
     damaged: bool = False
     """The document was ill-formed and had to be repaired or guessed at."""

@@ -11,9 +11,9 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "lifestream"
 LAYERS = {
     "words": "types errors",
-    "rules": "protocol parse clean decide view",
+    "rules": "protocol parse clean decide reading view",
     "settings": "config log places adapters answers",
-    "input and output": "client dial post darkroom exchanges fetch settings store wire",
+    "input and output": "client dial post darkroom exchanges recorder fetch settings store wire",
     "the site": "site",
     "steps": "flow backfill discover handshake index inspector pictures profile subscribe write webhooks",
     "doors": "static_files render access receive theme publish around archive pages showing trial admin admin_sources "

@@ -14,9 +14,11 @@ from sqlalchemy import select
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from lifestream import backfill, flow, subscribe
+from lifestream.clean.entries import identify
 from lifestream.client import Client
 from lifestream.protocol.addresses import Networks
 from lifestream.protocol.silence import LATE
+from lifestream.reading import Reading
 from lifestream.receive import timer
 from lifestream.settings import Settings
 from lifestream.site import Site
@@ -163,8 +165,9 @@ LONG_TEXT = "<p>word</p>" * (flow.LONG // 10)
 async def test_a_long_entry_is_cleaned_before_the_writer_is_taken(stream: Site, raw: RawEntry) -> None:
     feed, url = Feed("atom", entries=(raw, RawEntry(id="short"))), "https://b.example/feed"
     notes = await source(stream, "notes")
-    assert len((await flow.history(stream, notes, feed, url, stream.now())).cleaned) == 2
-    short = replace(feed, entries=(RawEntry(id="short"),))
+    reading = Reading(feed, identify(feed, url))
+    assert len((await flow.history(stream, notes, reading, url, stream.now())).cleaned) == 2
+    short = Reading(feed, [item for item in reading.items if item.at == 1])
     assert not (await flow.history(stream, notes, short, url, stream.now())).cleaned
 
 

@@ -6,7 +6,8 @@ of publication; else title and content.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import blake2b
@@ -41,9 +42,8 @@ WORTH_A_LOOK = 4000
 
 @dataclass(frozen=True, slots=True)
 class Identified:
-    """A raw entry with what the store compares. Dates take part in neither digest nor keys."""
+    """What the store compares of a raw entry. Dates take part in neither digest nor keys."""
 
-    raw: RawEntry
     identity: str
     digest: str
     link_key: str
@@ -51,6 +51,10 @@ class Identified:
     title_key: str
     published: datetime | None
     updated: datetime | None
+    at: int = 0
+    """Its place among the document's entries."""
+    size: int = 0
+    """How many characters may have to be cleaned."""
 
 
 # -- identity ---------------------------------------------------------------------------------
@@ -58,13 +62,16 @@ class Identified:
 
 def identify(feed: Feed, url: str) -> list[Identified]:
     """The document's entries in its order; the same one twice is one, the later `updated` wins."""
-    candidates = [_Candidate(raw, _link_key(raw, feed, url)) for raw in feed.entries if not _says_nothing(raw)]
+    shared = _shared_ids(feed, url)
     found: dict[str, Identified] = {}
-    for identity, candidate in _named(candidates):
-        item = _identified(candidate, identity)
-        earlier = found.get(identity)
+    for at, raw in enumerate(feed.entries):
+        if _says_nothing(raw):
+            continue
+        link_key = _link_key(raw, feed, url)
+        item = _identified(raw, _identity(raw, link_key, shared), link_key, at)
+        earlier = found.get(item.identity)
         if earlier is None or _later(item.updated, earlier.updated):
-            found[identity] = item
+            found[item.identity] = item
     return list(found.values())
 
 
@@ -78,48 +85,38 @@ def tombstone_identities(feed: Feed) -> dict[str, datetime | None]:
     return gone
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    raw: RawEntry
-    link_key: str
+def _shared_ids(feed: Feed, url: str) -> set[str]:
+    """Ids that different posts have, a publisher's mistake. Other pages or other dates of publication make other posts;
+    another text alone is an edit, if it has a date."""
+    repeated = {given for given, count in Counter(raw.id for raw in feed.entries).items() if count > 1 and given}
+    if not repeated:
+        return repeated
+    posts: dict[str, set[tuple[str, ...]]] = {given: set() for given in repeated}
+    for raw in feed.entries:
+        if raw.id in repeated:
+            posts[raw.id].add(_told_apart_by(raw, _link_key(raw, feed, url)))
+    return {given for given, different in posts.items() if len(different) > 1}
 
 
-def _named(candidates: list[_Candidate]) -> Iterator[tuple[str, _Candidate]]:
-    """Each with its identity. Different posts under one id, a publisher's mistake, are told apart by more than it."""
-    groups: dict[str, list[_Candidate]] = {}
-    for candidate in candidates:
-        groups.setdefault(candidate.raw.id, []).append(candidate)
-    shared = {given for given, group in groups.items() if len(group) > 1 and _are_different(group)}
-    for candidate in candidates:
-        raw = candidate.raw
-        if not raw.id or _names_a_track(raw):
-            yield _nameless(candidate), candidate
-        elif raw.id not in shared:
-            yield _key("id", raw.id), candidate
-        else:
-            yield (
-                _key("id and more", raw.id, candidate.link_key, _instant(raw.published), _title_unless_dated(raw)),
-                candidate,
-            )
+def _identity(raw: RawEntry, link_key: str, shared: set[str]) -> str:
+    if not raw.id or _names_a_track(raw):
+        return _nameless(raw, link_key)
+    return _key("id and more", raw.id, *_told_apart_by(raw, link_key)) if raw.id in shared else _key("id", raw.id)
 
 
-def _are_different(group: list[_Candidate]) -> bool:
-    """Other pages or other dates of publication make other posts; another text alone is an edit, if it has a date."""
-    return len({(c.link_key, _instant(c.raw.published), _title_unless_dated(c.raw)) for c in group}) > 1
+def _told_apart_by(raw: RawEntry, link_key: str) -> tuple[str, str, str]:
+    return link_key, _instant(raw.published), _title_unless_dated(raw)
 
 
 def _title_unless_dated(raw: RawEntry) -> str:
     return "" if raw.updated or raw.published else _value(raw.title)
 
 
-def _nameless(candidate: _Candidate) -> str:
+def _nameless(raw: RawEntry, link_key: str) -> str:
     """A scrobble's link is its track's page, the same for each listen: only with the date it says which one."""
-    raw = candidate.raw
     published = _instant(raw.published)
-    if candidate.link_key and published:
-        return _key("link", candidate.link_key, published)
-    if candidate.link_key:
-        return _key("link", candidate.link_key, _title_unless_dated(raw))
+    if link_key:
+        return _key("link", link_key, published or _title_unless_dated(raw))
     return _key(
         "text", _value(raw.title), _value(raw.content), _value(raw.summary), published, *(m.url for m in raw.media)
     )
@@ -134,19 +131,25 @@ def _says_nothing(raw: RawEntry) -> bool:
     return not (raw.id or raw.link or raw.title or raw.content or raw.summary or raw.media)
 
 
-def _identified(candidate: _Candidate, identity: str) -> Identified:
-    raw = candidate.raw
+def _identified(raw: RawEntry, identity: str, link_key: str, at: int) -> Identified:
     title = title_of(raw)
     updated = parse_date(raw.updated)
     return Identified(
-        raw=raw,
         identity=identity,
         digest=digest_of(raw),
-        link_key=candidate.link_key,
+        link_key=link_key,
         title_key=_key("title", title) if title else "",
         published=_published(raw, updated),
         updated=updated,
+        at=at,
+        size=_size(raw),
     )
+
+
+def _size(raw: RawEntry) -> int:
+    """A summary stands in for content, a title and a quotation may be HTML."""
+    quoted = raw.data["about"].get("content_html", "") if "about" in raw.data else ""
+    return len(raw.id) + len(quoted) + sum(len(text.value) for text in (raw.title, raw.summary, raw.content) if text)
 
 
 def _published(raw: RawEntry, updated: datetime | None) -> datetime | None:
@@ -211,7 +214,7 @@ def clean(item: Identified, feed: Feed, url: str, default_kind: Kind | None, rec
 
     An `updated` in the future (as of `received`) is dropped: kept, it would make every later version an older one.
     """
-    raw = item.raw
+    raw = feed.entries[item.at]
     base = _base(raw, feed, url)
     link = web_address(raw.link, base)
     body, pictures = _content(raw, feed, link or base)
@@ -272,10 +275,10 @@ def _without_names(text: str, pictures: Sequence[Media]) -> str:
 
 
 def clean_all(
-    items: Sequence[Identified], feed: Feed, url: str, default_kind: Kind | None, received: datetime
-) -> dict[str, Entry]:
-    """`clean` for each, by identity."""
-    return {item.identity: clean(item, feed, url, default_kind, received) for item in items}
+    items: Iterable[Identified], feed: Feed, url: str, default_kind: Kind | None, received: datetime
+) -> list[Entry]:
+    """`clean` for each."""
+    return [clean(item, feed, url, default_kind, received) for item in items]
 
 
 def title_of(raw: RawEntry) -> str:

@@ -10,7 +10,7 @@ from lifestream.clean.dates import parse_date
 from lifestream.clean.entries import NAME_CHARS, TAG_CHARS, TITLE_CHARS, Identified, plain_to_html
 from lifestream.clean.html import clean_html, summary_of, text_of, web_address
 from lifestream.protocol.adapter import Event
-from lifestream.types import Author, Entry, RawEntry
+from lifestream.types import Author, Entry
 
 TEXT_CHARS = 200_000
 MOST_TAGS = 20
@@ -38,9 +38,8 @@ def identified(event: Event, entry: Entry, identity: str) -> Identified:
     """`link_key` is of the branch that was pushed to: what pushes that follow are found by."""
     shown = [entry.kind, entry.title, entry.url, entry.content_html, entry.tags, entry.data]
     digest = key_of(orjson.dumps(shown).decode())
-    return Identified(
-        RawEntry(), identity, digest, key_of(event.burst) if event.burst else "", "", entry.published, entry.updated
-    )
+    branch = key_of(event.burst) if event.burst else ""
+    return Identified(identity, digest, branch, "", entry.published, entry.updated)
 
 
 def key_of(text: str) -> str:

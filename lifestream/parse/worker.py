@@ -1,8 +1,6 @@
-"""Where documents are read: small well-formed ones in place, all others in a process of their own that may be killed.
+"""A process of its own for strangers' documents, which may be killed: hostile input must not stall the live page.
 
-Hostile input must not stall the live page. A document of `IN_PLACE` bytes is read in half a millisecond, the worst that
-could be thought of in 15, while a warm worker answers in one; larger ones take the worker no longer than us. Repairs
-and feedparser promise nothing, so they run against a deadline and under a memory limit.
+Repairs, feedparser and the sanitiser promise nothing, so they run against a deadline and under a memory limit.
 """
 
 import math
@@ -14,10 +12,7 @@ from anyio import BrokenWorkerProcess, CapacityLimiter, to_process
 from anyio.lowlevel import RunVar
 
 from lifestream.errors import ParseError, ParseTimeout
-from lifestream.parse import parse, parse_well_formed
-from lifestream.types import Feed
 
-IN_PLACE = 16 * 1024
 MEMORY = 1024 * 1024 * 1024
 """Address space of a worker, in bytes. An idle one has about 100 MB of it."""
 WORKERS = 2
@@ -26,19 +21,6 @@ Arguments = TypeVarTuple("Arguments")
 Answer = TypeVar("Answer")
 
 _free: RunVar[CapacityLimiter] = RunVar("lifestream.parse.worker")
-
-
-async def parse_document(
-    body: bytes, media_type: str, url: str, *, timeout: float = 10.0, memory: int = MEMORY
-) -> Feed:
-    """The feed in this document. `ParseTimeout` when reading it took too long or too much memory, else `ParseError`."""
-    if len(body) <= IN_PLACE:
-        try:
-            if (feed := parse_well_formed(body, media_type, url)) is not None:
-                return feed
-        except (ValueError, TypeError, AttributeError, LookupError, RecursionError, AssertionError) as error:
-            raise ParseError(f"The document could not be read: {type(error).__name__}.") from error
-    return await in_worker(parse, body, media_type, url, timeout=timeout, memory=memory)
 
 
 async def in_worker(

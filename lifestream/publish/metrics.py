@@ -1,7 +1,7 @@
 """`/metrics` for Prometheus: what this process did since its start, and how the database stands.
 
 Nothing is counted for it on the live path: requests are counted as they are answered, what goes over the wire where it
-is written down anyway (exchanges.py), and the rest is looked up when somebody asks.
+is written down anyway (recorder.py), and the rest is looked up when somebody asks.
 """
 
 from collections.abc import Iterable, Iterator
@@ -22,13 +22,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lifestream import __version__
 from lifestream.access import LOOPBACK_NAMES, caller_of
+from lifestream.clean.columns import EPOCH
 from lifestream.errors import NotAllowed
 from lifestream.protocol import live
 from lifestream.publish.detached import sse_framing
 from lifestream.publish.longpoll import Parked
 from lifestream.site import Site
 from lifestream.store import changes, due, search, sources
-from lifestream.store.tables import EPOCH
 
 METHODS = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS".split())
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lifestream.access import wanted_of
+from lifestream.clean.columns import EPOCH, MICROSECOND
 from lifestream.config import Config
 from lifestream.errors import InvalidInput
 from lifestream.protocol.hub import address_key
@@ -21,7 +22,6 @@ from lifestream.publish.feeds import atom, jsonfeed, rss
 from lifestream.publish.feeds.document import Document, site_title
 from lifestream.render import filter_title
 from lifestream.store import entries, sources
-from lifestream.store.tables import EPOCH, MICROSECOND
 from lifestream.types import Filter, Source
 
 __all__ = ["OwnFeed", "Topic", "render", "topic_of"]

@@ -3,8 +3,8 @@
 import base64
 from datetime import datetime
 
+from lifestream.clean.columns import EPOCH, MICROSECOND
 from lifestream.errors import InvalidInput
-from lifestream.store.tables import EPOCH, MICROSECOND
 
 BAD_CURSOR = "The cursor `before` is not one that this site gave out."
 

@@ -8,10 +8,11 @@ from typing import Any
 from sqlalchemy import and_, bindparam, func, select, text, tuple_, type_coerce
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from lifestream.clean.columns import EPOCH, MICROSECOND
 from lifestream.store import gate
 from lifestream.store.filters import condition
 from lifestream.store.rows import STORED, to_stored
-from lifestream.store.tables import EPOCH, MICROSECOND, AnySelect, EntryRow, Id, Instant, SourceRow
+from lifestream.store.tables import AnySelect, EntryRow, Id, Instant, SourceRow
 from lifestream.types import Audience, Entry, Filter, Kind, Media, Stored
 from lifestream.view.bursts import amount_of
 from lifestream.view.calendar import Span

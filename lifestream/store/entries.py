@@ -2,23 +2,38 @@
 
 import base64
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, cast
+from itertools import chain, islice
+from typing import Any, TypeVar, cast
 
-from sqlalchemy import ColumnElement, Integer, Table, and_, bindparam, insert, or_, select, true, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Table,
+    and_,
+    bindparam,
+    insert,
+    literal,
+    or_,
+    select,
+    true,
+    tuple_,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from lifestream.clean.columns import EPOCH, MICROSECOND, Columns, columns, microseconds
 from lifestream.clean.dates import ordered_at
 from lifestream.clean.entries import Identified
 from lifestream.decide import Decision, Delete, Insert, Known, Skip, Update
 from lifestream.errors import Gone, NotFound
 from lifestream.store import changes, cursors, gate, search
 from lifestream.store.filters import condition
-from lifestream.store.rows import STORED, columns, to_stored
-from lifestream.store.tables import EPOCH, MICROSECOND, AnySelect, EntryRow, Id, Instant, SourceRow
+from lifestream.store.rows import STORED, to_stored
+from lifestream.store.tables import PLAIN_ENTRIES, AnySelect, EntryRow, Id, Instant, SourceRow
 from lifestream.types import Audience, Entry, Filter, Source, Stored, Via
 
 MOST_KEYS = 400
@@ -26,6 +41,8 @@ MOST_KEYS = 400
 MOST_CHANGES = 500
 """How far back is looked for what left a filtered stream: nobody edits more in the time that tombstones last."""
 DELETED = "This entry was deleted."
+
+Each = TypeVar("Each")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +87,10 @@ async def known(
     """Looks up, within the source only, what `items` and `tombstones` (identities) may mean."""
     by_identity: dict[str, Known] = {}
     by_link: dict[str, Known] = {}
-    identities = list({item.identity for item in items} | set(tombstones))
-    links = list({item.link_key for item in items if item.link_key})
-    for start in range(0, max(len(identities), len(links)), MOST_KEYS):
-        part = slice(start, start + MOST_KEYS)
-        keys = {"source": source_id, "identities": identities[part], "links": links[part]}
+    about = chain(((item.identity, item.link_key) for item in items), ((identity, "") for identity in tombstones))
+    for part in _parts(about):
+        links = {link for _, link in part if link}
+        keys = {"source": source_id, "identities": [identity for identity, _ in part], "links": list(links)}
         for row in await db.execute(_KNOWN, keys):
             by_identity[row.identity] = found = _known(row)
             by_link.setdefault(row.link_key, found)
@@ -92,13 +108,14 @@ async def record(
     db: AsyncConnection,
     source: Source,
     decisions: Sequence[Decision],
-    cleaned: Mapping[str, Entry],
+    columns_of: Callable[[Identified], Columns],
     *,
     now: datetime,
     via: Via,
     quiet: bool,
 ) -> Recorded:
-    """Writes what was decided, and gives each change its number, in this order. `cleaned` is by identity.
+    """Writes what was decided, and gives each change its number, in this order. `columns_of` is asked for the clean
+    form of what is new or changed, in this order too.
 
     A source that was removed while its document was on its way gets nothing.
     """
@@ -115,15 +132,16 @@ async def record(
     public = await is_public(db, source.id)
     if public is None:
         return Recorded()
-    if inserts:
-        rows = []
-        for one in inserts:
-            row = _new_row(source.id, cleaned[one.item.identity], next(numbers), now, quiet=quiet, exposed=public)
-            rows.append(row | _identity(one.item) | {"first_via": via})
+    about = _arriving(source.id, now, via=via, quiet=quiet, exposed=public)
+    for part in _parts(inserts):
+        ids = new_ids(len(part))
+        rows = [
+            columns_of(one.item) | about | _identity(one.item) | _place(id, next(numbers), one.item.published, now)
+            for one, id in zip(part, ids, strict=True)
+        ]
         await db.execute(_INSERT, rows)
     for change in updates:
-        values = columns(cleaned[change.item.identity]) | _identity(change.item)
-        values |= {"churn": change.churn, "deleted_by": ""}
+        values = columns_of(change.item) | _identity(change.item) | {"churn": change.churn, "deleted_by": ""}
         which = and_(EntryRow.id == change.known.id, EntryRow.deleted_by != "owner")
         await _write(db, which, next(numbers), values)
     for gone in deletes:
@@ -139,10 +157,11 @@ async def add(db: AsyncConnection, source: Source, entry: Entry, *, now: datetim
     public = await is_public(db, source.id)
     if public is None:
         raise NotFound(f"There is no source “{source.slug}”.")
-    row = _new_row(source.id, entry, numbers[0], now, quiet=False, exposed=public)
-    row |= {"identity": secrets.token_hex(16), "first_via": "post"}
-    await db.execute(_INSERT, [row])
-    return str(row["public_id"])
+    (public_id,) = new_ids(1)
+    row = columns(entry) | _arriving(source.id, now, via="post", quiet=False, exposed=public)
+    row |= {"identity": secrets.token_hex(16), "digest": "", "link_key": "", "title_key": ""}
+    await db.execute(_INSERT, [row | _place(public_id, numbers[0], entry.published, now)])
+    return public_id
 
 
 async def edit(db: AsyncConnection, stored: Stored, entry: Entry, *, now: datetime) -> None:
@@ -160,7 +179,7 @@ async def remove(db: AsyncConnection, stored: Stored, *, now: datetime) -> None:
 
 
 async def renumber_source(
-    db: AsyncConnection, source_id: int, *, now: datetime, values: dict[str, Any], only_placed: bool = False
+    db: AsyncConnection, source_id: int, *, now: datetime, values: Columns, only_placed: bool = False
 ) -> int:
     """Gives each living entry of a source, or those with a place, a new number, with `values`; returns how many."""
     living = select(EntryRow.id).where(EntryRow.source_id == source_id, EntryRow.deleted_by == "")
@@ -171,12 +190,13 @@ async def renumber_source(
         return 0
     numbers = await changes.number(db, len(ids), now)
     table = cast(Table, EntryRow.__table__)
-    change = update(table).where(table.c.id == bindparam("row")).values(seq=bindparam("number"), **values)
+    values = {"seq": bindparam("number"), **_as_they_are(values)}
+    change = update(table).where(table.c.id == bindparam("row")).values(values)
     await db.execute(change, [{"row": row, "number": seq} for row, seq in zip(ids, numbers, strict=True)])
     return len(ids)
 
 
-def gone_with_source() -> dict[str, Any]:
+def gone_with_source() -> Columns:
     """For `renumber_source`: the entries go because their source does."""
     return _scrubbed("owner") | {"quiet": False}
 
@@ -281,22 +301,35 @@ def _joined(query: AnySelect) -> AnySelect:
     return query.select_from(EntryRow).join(SourceRow, SourceRow.id == EntryRow.source_id)
 
 
-def _new_row(source_id: int, entry: Entry, seq: int, now: datetime, *, quiet: bool, exposed: bool) -> dict[str, Any]:
-    return columns(entry) | {
-        "public_id": new_id(),
+def _parts(given: Iterable[Each]) -> Iterator[list[Each]]:
+    rest = iter(given)
+    while part := list(islice(rest, MOST_KEYS)):
+        yield part
+
+
+def _arriving(source_id: int, now: datetime, *, via: Via, quiet: bool, exposed: bool) -> Columns:
+    """What all entries that come together have in common."""
+    return {
         "source_id": source_id,
-        "seq": seq,
-        "first_seq": seq,
+        "received": microseconds(now),
+        "first_via": via,
         "quiet": quiet,
         "exposed": exposed,
-        "received": now,
-        "ordered_at": ordered_at(entry.published, now),
+        "deleted_by": "",
+        "churn": 0,
     }
 
 
-def new_id() -> str:
-    """An id that says nothing of how many there are (security: enumerable ids leak private ones)."""
-    return base64.b32encode(secrets.token_bytes(10)).decode().lower()
+def _place(public_id: str, seq: int, published: datetime | None, now: datetime) -> Columns:
+    """What a new entry is called, and where it stands."""
+    ordered = microseconds(ordered_at(published, now))
+    return {"public_id": public_id, "seq": seq, "first_seq": seq, "ordered_at": ordered}
+
+
+def new_ids(count: int) -> list[str]:
+    """Ids that say nothing of how many there are (security: enumerable ids leak private ones)."""
+    drawn = base64.b32encode(secrets.token_bytes(10 * count)).decode().lower()
+    return [drawn[at : at + 16] for at in range(0, 16 * count, 16)]
 
 
 async def is_public(db: AsyncConnection, source_id: int) -> bool | None:
@@ -309,11 +342,17 @@ def _living(stored: Stored) -> ColumnElement[bool]:
     return and_(EntryRow.public_id == stored.id, EntryRow.deleted_by == "")
 
 
-async def _write(db: AsyncConnection, which: ColumnElement[bool], seq: int, values: dict[str, Any]) -> bool:
+async def _write(db: AsyncConnection, which: ColumnElement[bool], seq: int, values: Columns) -> bool:
     """Changes one entry. Whatever its arrival was, a later change is never quiet; once exposed, always exposed."""
     in_public = EntryRow.source_id.in_(select(SourceRow.id).where(SourceRow.visibility == "public"))
-    values = values | {"seq": seq, "quiet": False, "exposed": or_(EntryRow.exposed, in_public)}
-    return (await db.execute(update(EntryRow).where(which).values(values))).rowcount > 0
+    change = update(EntryRow).where(which).values(_as_they_are(values))
+    change = change.values(seq=seq, quiet=False, exposed=or_(EntryRow.exposed, in_public))
+    return (await db.execute(change)).rowcount > 0
+
+
+def _as_they_are(values: Columns) -> dict[str, Any]:
+    """For a statement on EntryRow, which would make numbers and text of moments and JSON."""
+    return {name: literal(value, PLAIN_ENTRIES.c[name].type) for name, value in values.items()}
 
 
 async def _follow_id(db: AsyncConnection, known: Known, item: Identified) -> None:
@@ -330,7 +369,7 @@ def _identity(item: Identified) -> dict[str, str]:
     }
 
 
-def _scrubbed(by: str) -> dict[str, Any]:
+def _scrubbed(by: str) -> Columns:
     """A tombstone keeps who it was and how it is recognised, and none of its words."""
     empty = columns(Entry()) | {"deleted_by": by}
     for kept in ("kind", "verb", "published", "published_offset", "updated"):
@@ -352,7 +391,7 @@ _STANDING = _OF_SOURCE.where(
     EntryRow.deleted_by == "",
     or_(EntryRow.first_via != "push", EntryRow.received <= bindparam("pushed_before", type_=Instant)),
 ).order_by(EntryRow.seq)
-_INSERT = insert(EntryRow)
+_INSERT = insert(PLAIN_ENTRIES)
 _PUBLIC = select(SourceRow.visibility == "public").where(
     SourceRow.id == bindparam("source"), SourceRow.removed.is_(False)
 )

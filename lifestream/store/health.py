@@ -8,9 +8,8 @@ from typing import Any
 from sqlalchemy import func, select, type_coerce
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from lifestream.clean.columns import EPOCH, MICROSECOND
 from lifestream.store.tables import (
-    EPOCH,
-    MICROSECOND,
     EntryRow,
     ExchangeRow,
     FeedRow,

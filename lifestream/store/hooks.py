@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Integer, and_, bindparam, delete, insert, 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from lifestream.clean.columns import columns
 from lifestream.clean.entries import Identified
 from lifestream.clean.events import entry_of, identified, key_of
 from lifestream.decide import Decision, Delete, Insert, Known, Update, decide
@@ -187,8 +188,7 @@ async def _write(
         entry = replace(entry, published=entry.published or first or now, updated=entry.updated or now)
     else:
         entry = replace(entry, published=entry.published or now)
-    cleaned = {} if isinstance(decision, Delete) else {decision.item.identity: entry}
-    return await entries.record(db, source, [decision], cleaned, now=now, via="post", quiet=False)
+    return await entries.record(db, source, [decision], lambda _: columns(entry), now=now, via="post", quiet=False)
 
 
 async def _last_push(db: AsyncConnection, source: Source, event: Event, now: datetime) -> tuple[Known, Stored] | None:

@@ -8,6 +8,7 @@ import orjson
 from sqlalchemy import and_, bindparam, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from lifestream.clean.columns import Columns, columns
 from lifestream.clean.entries import Identified
 from lifestream.decide import Insert
 from lifestream.errors import Conflict, NotFound
@@ -15,7 +16,7 @@ from lifestream.protocol.listens import SAME_WITHIN, Heard, Listen, Track, entry
 from lifestream.store import changes, entries, gate, owner, sources
 from lifestream.store.rows import STORED, to_stored
 from lifestream.store.tables import EntryRow, Instant, SourceRow
-from lifestream.types import RawEntry, Source, Stored, Visibility
+from lifestream.types import Source, Stored, Visibility
 
 LISTENS = "listens"
 PLAYING = "playing"
@@ -30,11 +31,15 @@ async def record(db: AsyncConnection, listens: Sequence[Listen], now: datetime) 
     await changes.in_turn(db)
     source = await _ensure_source(db, now)
     new = unheard(listens, await _heard(db, source, listens))
-    cleaned = {one.identity: entry_of(one) for one in new}
+    heard = {one.identity: one for one in new}
+
+    def columns_of(item: Identified) -> Columns:
+        return columns(entry_of(heard[item.identity]))
+
     done = entries.Recorded()
     for quiet in (True, False):
         inserts = [Insert(_identified(one)) for one in new if is_history(one, now) is quiet]
-        done += await entries.record(db, source, inserts, cleaned, now=now, via="post", quiet=quiet)
+        done += await entries.record(db, source, inserts, columns_of, now=now, via="post", quiet=quiet)
     if done.any:
         await sources.counted(db, source, done, now)
     await over(db, {one.track.key for one in listens})
@@ -148,7 +153,7 @@ def _parts(listens: Sequence[Listen]) -> Iterator[Sequence[Listen]]:
 
 def _identified(listen: Listen) -> Identified:
     """`link_key` is the track's: what other entries' pages are found by."""
-    return Identified(RawEntry(), listen.identity, "", listen.track.key, "", listen.at, None)
+    return Identified(listen.identity, "", listen.track.key, "", listen.at, None)
 
 
 _HEARD = select(EntryRow.identity, EntryRow.link_key, EntryRow.published).where(

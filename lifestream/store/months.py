@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from lifestream.clean.columns import EPOCH, MICROSECOND
 from lifestream.store import days
-from lifestream.store.tables import EPOCH, MICROSECOND, EntryRow, SourceRow
+from lifestream.store.tables import EntryRow, SourceRow
 from lifestream.view.calendar import Span
 
 MOST = 50_000

@@ -29,10 +29,11 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from lifestream.clean.columns import media_dicts
 from lifestream.protocol.pacing import host_of
 from lifestream.protocol.pictures import Pictures, fitted, shown
 from lifestream.store import changes, owner
-from lifestream.store.rows import author_of, media_columns, media_of
+from lifestream.store.rows import author_of, media_of
 from lifestream.store.tables import EntryPictureRow, EntryRow, FeedRow, Instant, PictureRow, SourceRow
 from lifestream.types import Source
 
@@ -136,7 +137,7 @@ async def fit(db: AsyncConnection, name: str, after: int = 0) -> int | None:
         media = media_of(row.media)
         known = fitted(media, row.url, row.width, row.height)
         if known != media:
-            await db.execute(update(EntryRow).where(EntryRow.id == row.id).values(media=media_columns(known)))
+            await db.execute(update(EntryRow).where(EntryRow.id == row.id).values(media=media_dicts(known)))
     return rows[-1].id if len(rows) == PAGE else None
 
 

@@ -1,4 +1,4 @@
-"""Rows of `entries` and the values they stand for."""
+"""Rows of `entries` as the values they stand for; `clean/columns.py` is the other way round."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta, timezone
@@ -40,25 +40,6 @@ def to_stored(row: AnyRow, *, whole: bool = False) -> Stored:
     )
 
 
-def columns(entry: Entry) -> dict[str, Any]:
-    """The columns that hold `entry`, ready to insert or update."""
-    return {name: getattr(entry, name) for name in TEXT_FIELDS} | {
-        "author": _author_dict(entry.author),
-        "published": entry.published,
-        "published_offset": _offset(entry.published),
-        "tags": list(entry.tags),
-        "media": media_columns(entry.media),
-        "lat": entry.location.lat if entry.location else None,
-        "lon": entry.location.lon if entry.location else None,
-        "place": entry.location.name if entry.location else "",
-        "data": dict(entry.data),
-    }
-
-
-def media_columns(media: Iterable[Media]) -> list[dict[str, Any]]:
-    return [media_dict(one) for one in media]
-
-
 def media_of(found: Iterable[Mapping[str, Any]]) -> tuple[Media, ...]:
     return tuple(Media(**one) for one in found)
 
@@ -87,19 +68,6 @@ def _entry(row: AnyRow, placed: bool) -> Entry:
         location=Location(row.lat, row.lon, row.place) if placed and None not in (row.lat, row.lon) else None,
         data=row.data,
     )
-
-
-def _author_dict(author: Author | None) -> dict[str, str] | None:
-    return None if author is None else {"name": author.name, "url": author.url, "photo": author.photo}
-
-
-def media_dict(media: Media) -> dict[str, Any]:
-    return {name: getattr(media, name) for name in ("type", "url", "width", "height", "alt", "thumbnail")}
-
-
-def _offset(moment: datetime | None) -> int:
-    offset = moment.utcoffset() if moment else None
-    return int(offset.total_seconds() // 60) if offset else 0
 
 
 def _at_offset(moment: datetime | None, minutes: int) -> datetime | None:

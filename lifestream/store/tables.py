@@ -4,7 +4,7 @@ Times are whole microseconds since 1970 in UTC: one form on SQLite and PostgreSQ
 log's numbers share. JSON is kept as text for the same reason.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, TypeAlias
 
 import orjson
@@ -21,18 +21,19 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    column,
     false,
+    table,
     text,
     true,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
+from lifestream.clean.columns import EPOCH, MICROSECOND, json_of, microseconds
+
 AnyRow: TypeAlias = Row[*tuple[Any, ...]]
 AnySelect: TypeAlias = Select[*tuple[Any, ...]]
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
 
 
 class Instant(TypeDecorator[datetime]):
@@ -42,7 +43,7 @@ class Instant(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
-        return None if value is None else (value - EPOCH) // MICROSECOND
+        return None if value is None else microseconds(value)
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
         return None if value is None else EPOCH + value * MICROSECOND
@@ -55,7 +56,7 @@ class Json(TypeDecorator[Any]):
     cache_ok = True
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
-        return None if value is None else orjson.dumps(value).decode()
+        return None if value is None else json_of(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
         return None if value is None else orjson.loads(value)
@@ -273,6 +274,16 @@ class EntryRow(Base):
     language: Mapped[str] = mapped_column(default="")
     data: Mapped[dict[str, Any]]
     first_via: Mapped[str] = mapped_column(default="poll")
+
+
+def _plain(kind: Any) -> Any:
+    return kind.impl_instance if isinstance(kind, TypeDecorator) else kind
+
+
+PLAIN_ENTRIES = table(
+    EntryRow.__tablename__, *(column(one.name, _plain(one.type)) for one in EntryRow.__table__.columns)
+)
+"""The table of entries for what `clean/columns.py` made: moments are numbers and JSON is text already."""
 
 
 class HubRequestRow(Base):

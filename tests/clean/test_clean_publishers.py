@@ -51,7 +51,8 @@ def test_every_family_has_a_sample() -> None:
     for sample in SAMPLES:
         feed = parse(sample.read_bytes(), "", URL)
         for item in identify(feed, URL):
-            raw, url = item.raw, clean(item, feed, URL, None, NOW).url or item.raw.link
+            raw = feed.entries[item.at]
+            url = clean(item, feed, URL, None, NOW).url or raw.link
             told |= {family.__name__ for family in families() if family.wrote(raw, url, feed)}
     assert told == {family.__name__ for family in families()}
 

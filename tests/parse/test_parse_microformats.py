@@ -13,7 +13,7 @@ from lifestream.clean.entries import clean_all, identify
 from lifestream.errors import ParseError
 from lifestream.parse import parse, parse_well_formed
 from lifestream.parse.microformats import PAGE_CHARS
-from lifestream.parse.worker import parse_document
+from lifestream.reading import read_document
 from lifestream.types import Feed, RawEntry
 
 DATA = Path(__file__).parent / "data"
@@ -70,7 +70,7 @@ except ParseError:
 async def test_a_page_is_read_in_the_worker() -> None:
     page = (DATA / "h-feed.html").read_bytes()
     assert parse_well_formed(page, "", URL) is None
-    assert (await parse_document(page, "", URL)).title == "Ana"
+    assert (await read_document(page, "", URL)).feed.title == "Ana"
 
 
 def test_an_old_encoding_is_taken_from_the_page() -> None:
@@ -124,7 +124,7 @@ def test_a_name_on_the_page_is_put_to_an_author_s_address() -> None:
 
 def test_no_script_comes_out_of_a_hostile_page() -> None:
     feed = parse((DATA / "hostile" / "mf2-xss.html").read_bytes(), "", URL)
-    (entry,) = clean_all(identify(feed, URL), feed, URL, None, datetime(2026, 1, 1, tzinfo=UTC)).values()
+    (entry,) = clean_all(identify(feed, URL), feed, URL, None, datetime(2026, 1, 1, tzinfo=UTC))
     assert entry.url is None
     assert "alert" not in str(entry)
 

@@ -1,4 +1,4 @@
-"""Documents that are large or broken are read elsewhere, and given up in time."""
+"""What may take long is done elsewhere, and given up in time."""
 
 import os
 import time
@@ -9,18 +9,11 @@ import pytest
 
 from lifestream.errors import ParseError, ParseTimeout
 from lifestream.parse import worker
-from lifestream.parse.worker import IN_PLACE, MEMORY, in_worker, parse_document
+from lifestream.parse.worker import MEMORY, in_worker
 from lifestream.types import Feed
 
 MB = 1024 * 1024
 URL = "https://b.example/feed"
-SMALL = b'<feed xmlns="http://www.w3.org/2005/Atom"><title>Small</title></feed>'
-LARGE = (
-    b"<rss><channel><title>Large</title><item><description>"
-    + b"x" * IN_PLACE
-    + b"</description></item></channel></rss>"
-)
-BROKEN = b"<rss><channel><title>Broken</title><item><title>AT&T</title></item></channel></rss>"
 
 
 def never_ends(body: bytes, media_type: str, url: str) -> Feed:
@@ -44,22 +37,6 @@ def names_its_process(body: bytes, media_type: str, url: str) -> Feed:
     return Feed("atom", title=str(os.getpid()))
 
 
-async def test_a_small_document_is_read_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "in_worker", None)
-    assert (await parse_document(SMALL, "", URL)).title == "Small"
-
-
-async def test_large_and_broken_documents_are_read_in_the_worker() -> None:
-    assert (await parse_document(LARGE, "", URL)).title == "Large"
-    broken = await parse_document(BROKEN, "", URL)
-    assert (broken.title, broken.damaged) == ("Broken", True)
-
-
-async def test_what_is_no_feed_is_refused_from_the_worker_too() -> None:
-    with pytest.raises(ParseError, match="HTML page"):
-        await parse_document(b"<!doctype html>" + b"x" * IN_PLACE, "", URL)
-
-
 async def test_a_reader_that_never_ends_is_killed_while_others_go_on() -> None:
     turns = 0
 
@@ -77,7 +54,7 @@ async def test_a_reader_that_never_ends_is_killed_while_others_go_on() -> None:
         tasks.cancel_scope.cancel()
     assert turns > 1000
     assert time.monotonic() - started < 5
-    assert (await parse_document(LARGE, "", URL)).title == "Large"
+    assert (await in_worker(names_its_process, b"", "", URL, timeout=5, memory=MEMORY)).title
 
 
 async def test_a_reader_that_eats_memory_is_stopped() -> None:

@@ -6,12 +6,12 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from lifestream.clean.entries import clean, identify, tombstone_identities
-from lifestream.decide import Insert, Update, decide_document
+from lifestream.clean.columns import MICROSECOND, Columns, columns
+from lifestream.clean.entries import Identified, clean, identify, tombstone_identities
+from lifestream.decide import decide_document
 from lifestream.store import changes, entries, feeds, sources
 from lifestream.store.database import Store
 from lifestream.store.entries import Recorded
-from lifestream.store.tables import MICROSECOND
 from lifestream.types import Audience, Entry, Feed, Filter, RawEntry, Source, Stored, Text, Tombstone, Via
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -62,9 +62,11 @@ async def arrives(
         await changes.in_turn(db)
         known = await entries.known(db, source.id, items, tombstones)
         decisions = decide_document(items, tombstones, known.by_identity, known.by_link)[::-1]
-        wanted = [one.item for one in decisions if isinstance(one, Insert | Update)]
-        cleaned = {item.identity: clean(item, feed, BLOG, None, now) for item in wanted}
-        return await entries.record(db, source, decisions, cleaned, now=now, via=via, quiet=quiet)
+
+        def columns_of(item: Identified) -> Columns:
+            return columns(clean(item, feed, BLOG, None, now))
+
+        return await entries.record(db, source, decisions, columns_of, now=now, via=via, quiet=quiet)
 
 
 async def note(store: Store, source: Source, title: str, *, now: datetime = NOON, **more: Any) -> str:

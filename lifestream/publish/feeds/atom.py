@@ -2,6 +2,7 @@
 
 from lxml import etree
 
+from lifestream.clean.columns import EPOCH, MICROSECOND
 from lifestream.protocol.topics import MEDIA_TYPES
 from lifestream.publish.feeds.document import Document, rfc3339, shortened, urn
 from lifestream.publish.feeds.xml import (
@@ -16,7 +17,6 @@ from lifestream.publish.feeds.xml import (
     add_tombstones,
     legal,
 )
-from lifestream.store.tables import EPOCH, MICROSECOND
 from lifestream.types import Author, Stored
 
 

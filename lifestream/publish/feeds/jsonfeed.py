@@ -4,8 +4,8 @@ from typing import Any
 
 import orjson
 
+from lifestream.clean.columns import media_dict
 from lifestream.publish.feeds.document import OBJECT_TYPES, Document, rfc3339, urn, verb_of
-from lifestream.store.rows import media_dict
 from lifestream.types import Stored
 
 VERSION = "https://jsonfeed.org/version/1.1"

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from lxml import etree
 
+from lifestream.clean.columns import EPOCH, MICROSECOND
 from lifestream.protocol.topics import MEDIA_TYPES
 from lifestream.publish.feeds.document import Document, rfc3339, urn
 from lifestream.publish.feeds.xml import (
@@ -20,7 +21,6 @@ from lifestream.publish.feeds.xml import (
     add_person,
     add_tombstones,
 )
-from lifestream.store.tables import EPOCH, MICROSECOND
 from lifestream.types import Stored
 
 PLEASE_NOTIFY = "/rsscloud/pleaseNotify"
