@@ -4,6 +4,7 @@ between processes for next to nothing. What is pickled never leaves the processe
 
 import copyreg
 import pickle
+import zlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import fields
 from itertools import islice
@@ -13,6 +14,8 @@ from typing import Any, Generic, TypeVar, overload
 from lifestream.types import Author, Cloud, Entry, Feed, Location, Media, RawEntry, Text, Tombstone
 
 SLICE = 50
+MANY = 20
+"""So many slices are as they are; those behind them are compressed: 3 µs for a value, of which a sixth remains."""
 
 Value = TypeVar("Value")
 
@@ -32,7 +35,8 @@ class Packed(Sequence[Value], Generic[Value]):
         rest, length = iter(values), 0
         slices: list[bytes] = []
         while part := list(islice(rest, SLICE)):
-            slices.append(pickle.dumps(part, pickle.HIGHEST_PROTOCOL))
+            packed = pickle.dumps(part, pickle.HIGHEST_PROTOCOL)
+            slices.append(packed if len(slices) < MANY else zlib.compress(packed, 1))
             length += len(part)
         return cls(slices, length)
 
@@ -55,15 +59,21 @@ class Packed(Sequence[Value], Generic[Value]):
             raise IndexError(place)
         at, within = divmod(place, SLICE)
         if at != self._at:
-            self._at, self._last = at, pickle.loads(self._slices[at])
+            self._at, self._last = at, _unpacked(self._slices[at])
         return self._last[within]
 
     def __iter__(self) -> Iterator[Value]:
         for one in self._slices:
-            yield from pickle.loads(one)
+            yield from _unpacked(one)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Packed, (self._slices, self._length)
+
+
+def _unpacked(packed: bytes) -> list[Any]:
+    """A pickle begins with 0x80, what zlib wrote with 0x78."""
+    values: list[Any] = pickle.loads(zlib.decompress(packed) if packed[0] == 0x78 else packed)
+    return values
 
 
 def travels(*kinds: type) -> None:
