@@ -141,13 +141,17 @@ def _moved(item: Identified, known_by_link: Mapping[str, Known], taken: set[str]
     """The entry that this one is under a new id: same page, same date or title, and nobody else's here.
 
     Two dates that contradict each other outweigh one title: a song that is heard again has the same page and title.
+    But what the owner deleted stays so, under whatever id and date its page is published again.
     """
     known = known_by_link.get(item.link_key) if item.link_key else None
     if known is None or known.identity in taken:
         return None
+    same_title = bool(item.title_key) and item.title_key == known.title_key
+    if known.deleted_by == "owner" and item.own_page and same_title:
+        return known
     if item.published is not None and known.published is not None:
         return known if item.published == known.published else None
-    return known if item.title_key and item.title_key == known.title_key else None
+    return known if same_title else None
 
 
 def _deletions(

@@ -173,6 +173,19 @@ def test_a_song_heard_again_is_another_entry() -> None:
     assert isinstance(document([item("A - B", id="user#2", published=TUESDAY)], [first])[0], Insert)
 
 
+def test_what_the_owner_deleted_stays_so_under_another_id_and_date() -> None:
+    gone = known(item("Party", id="a", published=MONDAY), deleted_by="owner")
+    again = item("Party", id="b", published=TUESDAY)
+    assert document([again], [gone]) == [Skip(again, "deleted by the owner", gone)]
+    assert isinstance(document([item("Another", id="b", published=TUESDAY)], [gone])[0], Insert)
+
+
+def test_a_song_whose_first_play_the_owner_deleted_can_be_heard_again() -> None:
+    track = "https://fm.example/artist/A/track/B"
+    gone = known(item("A - B", id="user#1", link=track, published=MONDAY), deleted_by="owner")
+    assert isinstance(document([item("A - B", id="user#2", link=track, published=TUESDAY)], [gone])[0], Insert)
+
+
 def test_an_id_that_is_still_in_the_document_has_not_moved() -> None:
     one, other = item(id="a"), item(id="b")
     assert document([one, other], [known(one)]) == [Skip(one, "unchanged", known(one)), Insert(other)]

@@ -36,6 +36,7 @@ TAG_CHARS = 100
 ALT_CHARS = 1000
 TAGS = 100
 MEDIA = 20
+_LASTING = frozenset({"post", "share", "create", "update"})
 WORTH_A_LOOK = 4000
 """A longer text is no caption, however much of it is names of pictures."""
 
@@ -51,6 +52,8 @@ class Identified:
     title_key: str
     published: datetime | None
     updated: datetime | None
+    own_page: bool = False
+    """Its link is this entry's alone: no track's or place's page, nor that of another entry of the document."""
     at: int = 0
     """Its place among the document's entries."""
     size: int = 0
@@ -62,13 +65,15 @@ class Identified:
 
 def identify(feed: Feed, url: str) -> list[Identified]:
     """The document's entries in its order; the same one twice is one, the later `updated` wins."""
-    shared = _shared_ids(feed, url)
+    link_keys = [_link_key(raw, feed, url) for raw in feed.entries]
+    pages = Counter(link_keys)
+    shared = _shared_ids(feed, link_keys)
     found: dict[str, Identified] = {}
-    for at, raw in enumerate(feed.entries):
+    for at, (raw, link_key) in enumerate(zip(feed.entries, link_keys, strict=True)):
         if _says_nothing(raw):
             continue
-        link_key = _link_key(raw, feed, url)
-        item = _identified(raw, _identity(raw, link_key, shared), link_key, at)
+        own_page = pages[link_key] == 1 and _has_own_page(raw)
+        item = _identified(raw, _identity(raw, link_key, own_page, shared), link_key, own_page, at)
         earlier = found.get(item.identity)
         if earlier is None or _later(item.updated, earlier.updated):
             found[item.identity] = item
@@ -85,22 +90,22 @@ def tombstone_identities(feed: Feed) -> dict[str, datetime | None]:
     return gone
 
 
-def _shared_ids(feed: Feed, url: str) -> set[str]:
+def _shared_ids(feed: Feed, link_keys: Sequence[str]) -> set[str]:
     """Ids that different posts have, a publisher's mistake. Other pages or other dates of publication make other posts;
     another text alone is an edit, if it has a date."""
     repeated = {given for given, count in Counter(raw.id for raw in feed.entries).items() if count > 1 and given}
     if not repeated:
         return repeated
     posts: dict[str, set[tuple[str, ...]]] = {given: set() for given in repeated}
-    for raw in feed.entries:
+    for raw, link_key in zip(feed.entries, link_keys, strict=True):
         if raw.id in repeated:
-            posts[raw.id].add(_told_apart_by(raw, _link_key(raw, feed, url)))
+            posts[raw.id].add(_told_apart_by(raw, link_key))
     return {given for given, different in posts.items() if len(different) > 1}
 
 
-def _identity(raw: RawEntry, link_key: str, shared: set[str]) -> str:
+def _identity(raw: RawEntry, link_key: str, own_page: bool, shared: set[str]) -> str:
     if not raw.id or _names_a_track(raw):
-        return _nameless(raw, link_key)
+        return _nameless(raw, link_key, own_page)
     return _key("id and more", raw.id, *_told_apart_by(raw, link_key)) if raw.id in shared else _key("id", raw.id)
 
 
@@ -112,11 +117,11 @@ def _title_unless_dated(raw: RawEntry) -> str:
     return "" if raw.updated or raw.published else _value(raw.title)
 
 
-def _nameless(raw: RawEntry, link_key: str) -> str:
+def _nameless(raw: RawEntry, link_key: str, own_page: bool) -> str:
     """A scrobble's link is its track's page, the same for each listen: only with the date it says which one."""
     published = _instant(raw.published)
     if link_key:
-        return _key("link", link_key, published or _title_unless_dated(raw))
+        return _key("link", link_key, published or ("" if own_page else _title_unless_dated(raw)))
     return _key(
         "text", _value(raw.title), _value(raw.content), _value(raw.summary), published, *(m.url for m in raw.media)
     )
@@ -124,14 +129,23 @@ def _nameless(raw: RawEntry, link_key: str) -> str:
 
 def _names_a_track(raw: RawEntry) -> bool:
     """A scrobbler's id that is its track's page is the same for each listen."""
-    return raw.id == raw.link and ("/track/" in raw.id or "/_/" in raw.id)
+    return raw.id == raw.link and _is_of_a_track(raw.id)
+
+
+def _is_of_a_track(address: str) -> bool:
+    return "/track/" in address or "/_/" in address or "/recording/" in address
+
+
+def _has_own_page(raw: RawEntry) -> bool:
+    """What is heard, watched or visited has a page of its own, the same each time."""
+    return not (_is_of_a_track(raw.link) or raw.location or verb_of(raw) not in _LASTING)
 
 
 def _says_nothing(raw: RawEntry) -> bool:
     return not (raw.id or raw.link or raw.title or raw.content or raw.summary or raw.media)
 
 
-def _identified(raw: RawEntry, identity: str, link_key: str, at: int) -> Identified:
+def _identified(raw: RawEntry, identity: str, link_key: str, own_page: bool, at: int) -> Identified:
     title = title_of(raw)
     updated = parse_date(raw.updated)
     return Identified(
@@ -141,6 +155,7 @@ def _identified(raw: RawEntry, identity: str, link_key: str, at: int) -> Identif
         title_key=_key("title", title) if title else "",
         published=_published(raw, updated),
         updated=updated,
+        own_page=own_page,
         at=at,
         size=_size(raw),
     )

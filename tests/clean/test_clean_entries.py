@@ -106,6 +106,31 @@ def test_http_and_https_are_one_page() -> None:
     assert identified(RawEntry(id="1"))[0].link_key == ""
 
 
+def test_an_entry_with_nothing_but_its_page_keeps_its_name_when_its_title_changes() -> None:
+    before, after = (identified(RawEntry(link="/1", title=Text(title)))[0] for title in ("Tipo", "Typo"))
+    assert before.identity == after.identity
+    assert before.digest != after.digest
+
+
+def test_entries_of_one_page_are_told_apart_by_their_titles() -> None:
+    one, other = identified(RawEntry(link="/", title=Text("One")), RawEntry(link="/", title=Text("Other")))
+    assert one.identity != other.identity
+    assert not one.own_page
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        RawEntry(link="https://fm.example/artist/A/track/B"),
+        RawEntry(link="https://fm.example/music/A/_/B"),
+        RawEntry(link="https://venue.example/1", location=Location(1.0, 2.0)),
+        RawEntry(link="https://venue.example/1", verb="http://activitystrea.ms/schema/1.0/listen"),
+    ],
+)
+def test_what_is_heard_or_visited_has_no_page_of_its_own(raw: RawEntry) -> None:
+    assert not identified(raw)[0].own_page
+
+
 def test_a_missing_date_of_publication_is_that_of_the_update() -> None:
     (item,) = identified(RawEntry(id="1", updated="2026-01-05T10:00:00Z"))
     assert item.published == item.updated == datetime(2026, 1, 5, 10, tzinfo=UTC)
@@ -274,6 +299,7 @@ SCHEMA = "http://activitystrea.ms/schema/1.0/"
         ("photo", RawEntry(id="1", object_type=SCHEMA + "photo")),
         ("code", RawEntry(id="1", title=Text("t"), link="https://git.example/o/x/commit/0123456789abcdef")),
         ("code", RawEntry(id="1", title=Text("t"), link="https://gitlab.example/o/x/-/compare/a...b")),
+        ("code", RawEntry(id="tag:github.com,2008:Grit::Commit/0123456789abcdef", title=Text("t"))),
         ("code", RawEntry(id="1", title=Text("t"), link="https://git.example/?p=life.git;a=commitdiff;h=abc")),
         ("checkin", RawEntry(id="1", title=Text("@ Pier"), location=Location(1, 2))),
         ("article", RawEntry(id="1", title=Text("Pier"), location=Location(1, 2))),
