@@ -66,12 +66,14 @@ from lifestream.publish import (
 )
 from lifestream.publish import hub as hub_work
 from lifestream.publish.encode import Encoder
+from lifestream.publish.kept import Kept
 from lifestream.publish.longpoll import poll
 from lifestream.publish.presence import Presence
 from lifestream.publish.sse import events
 from lifestream.publish.tail import Tail
 from lifestream.publish.websocket import stream
 from lifestream.receive import hub, hub_callback, rsscloud, scrobble, timer, webhook
+from lifestream.receive.desk import Desk
 from lifestream.receive.limits import HubLimits
 from lifestream.render import Renderer
 from lifestream.site import Site
@@ -182,9 +184,9 @@ async def running(app: FastAPI, config: Config, *, background: bool = True) -> A
     app.state.tail = tail = Tail(site, encoder.entry)
     app.state.tries = admin.Tries()
     app.state.wrong_keys = admin.Tries()
-    app.state.scrobbles = scrobble.Desk(site)
+    app.state.scrobbles = Desk(site)
     app.state.deliveries = webhooks.Deliveries(site)
-    app.state.kept = pages.Kept()
+    app.state.kept = Kept()
     app.state.pushed_to = {}
     app.state.previews = previews.Previews()
     app.state.hub_limits = HubLimits()
@@ -256,7 +258,8 @@ async def problem(request: Request, error: Exception) -> Response:
     if status == 401 and request.url.path.startswith("/api"):
         headers["WWW-Authenticate"] = "Bearer"
     if status >= 500:
-        log.error("request", path=_safe_path(request), status=status, error=type(error).__name__)
+        say = log.info if isinstance(error, FetchError) else log.error  # what others cannot answer is no fault of ours
+        say("request", path=_safe_path(request), status=status, error=type(error).__name__)
     path = request.url.path
     if path.startswith("/api"):
         body = {"type": "about:blank", "title": TITLES.get(status, "Error"), "status": status, "detail": detail}

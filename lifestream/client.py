@@ -12,7 +12,7 @@ import ssl
 import zlib
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import Any, cast
 from urllib.parse import urljoin
@@ -92,6 +92,24 @@ class Response:
     permanent_url: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """What is sent, and what bounds the answer; None is the client's own bound."""
+
+    method: bytes
+    url: str
+    fields: Fields
+    body: bytes
+    timeout: float | None = None
+    max_bytes: int | None = None
+    redirects: int = 0
+    read_body: bool = True
+
+    def for_another_origin(self) -> "_Call":
+        """Without what was meant for the one it was made for."""
+        return replace(self, fields=[field for field in self.fields if field[0].lower() not in _PERSONAL])
+
+
 class Client:
     """Keeps connections; make one, use it from everywhere, close it at the end.
 
@@ -137,7 +155,7 @@ class Client:
     ) -> Response:
         """With `redirects=0` a redirect is an answer like others; without `read_body` so is a 2xx: 4 KiB of body."""
         fields = [(b"Accept-Encoding", b"gzip"), *_fields(headers)]
-        return await self._send(b"GET", url, fields, None, timeout, max_bytes, redirects, read_body)
+        return await self._send(_Call(b"GET", url, fields, b"", timeout, max_bytes, redirects, read_body))
 
     async def post(
         self,
@@ -155,15 +173,15 @@ class Client:
         303 asks for a GET and is not followed. Nothing sent by https is sent again by http: a form may hold a secret.
         """
         fields = [(b"Content-Length", b"%d" % len(body)), *_fields(headers)]
-        return await self._send(b"POST", url, fields, body, timeout, max_bytes, redirects, read_body)
+        return await self._send(_Call(b"POST", url, fields, body, timeout, max_bytes, redirects, read_body))
 
     async def deliver(self, url: str, *, body: bytes, headers: Mapping[str, str], timeout: float) -> Response:
         """A POST of many alike, by the short way (post.py). A redirect is an answer like others; of no body more than
         4 KiB are read."""
         if self._poster is None:
             return await self.post(url, body=body, headers=headers, timeout=timeout, read_body=False)
-        fields = _fields(headers)
-        return await _noted(b"POST", url, fields, body, self._deliver(self._poster, url, fields, body, timeout))
+        call = _Call(b"POST", url, _fields(headers), body)
+        return await _noted(call, _delivered(self._poster, call, timeout))
 
     async def aclose(self) -> None:
         if self._poster:
@@ -171,58 +189,30 @@ class Client:
         await self._pool.aclose()
         self._dialler.close()
 
-    async def _deliver(self, poster: Poster, url: str, fields: Fields, body: bytes, timeout: float) -> Response:
-        place = place_of(url)
-        answer = await poster.post(place, fields, body, timeout)
-        return Response(place.url, answer.status, Headers(answer.fields), answer.body, None)
+    async def _send(self, call: _Call) -> Response:
+        return await _noted(call, self._follow(call))
 
-    async def _send(
-        self,
-        method: bytes,
-        url: str,
-        fields: Fields,
-        body: bytes | None,
-        timeout: float | None,
-        max_bytes: int | None,
-        redirects: int,
-        read_body: bool,
-    ) -> Response:
-        answering = self._follow(method, url, fields, body, timeout, max_bytes, redirects, read_body)
-        return await _noted(method, url, fields, body or b"", answering)
-
-    async def _follow(
-        self,
-        method: bytes,
-        url: str,
-        fields: Fields,
-        body: bytes | None,
-        timeout: float | None,
-        max_bytes: int | None,
-        redirects: int,
-        read_body: bool,
-    ) -> Response:
+    async def _follow(self, call: _Call) -> Response:
         """The request, and as many redirects as are allowed."""
-        place = place_of(url)
-        limit = self._max_bytes if max_bytes is None else max_bytes
+        place = place_of(call.url)
         permanent = None
         unbroken = True
         visited = [place.url]
         try:
-            async with asyncio.timeout(self._total_timeout if timeout is None else timeout):
+            async with asyncio.timeout(self._total_timeout if call.timeout is None else call.timeout):
                 while True:
-                    status, headers, content = await self._exchange(method, place, fields, body, limit, read_body)
-                    following = _following(method, place, status, headers) if redirects else None
+                    status, headers, content = await self._exchange(call, place)
+                    following = _following(call.method, place, status, headers) if call.redirects else None
                     if following is None:
                         return Response(place.url, status, headers, content, permanent)
                     if following.url in visited:
                         raise TooManyRedirects(f"{place.host} redirects in a circle.", url=place.url)
-                    if len(visited) > redirects:
-                        sentence = (
-                            f"More than {redirects} redirects, the last at {place.host}; use the address they end at."
-                        )
+                    if len(visited) > call.redirects:
+                        most = f"More than {call.redirects} redirects"
+                        sentence = f"{most}, the last at {place.host}; use the address they end at."
                         raise TooManyRedirects(sentence, url=place.url)
                     if following.origin != place.origin:
-                        fields = [field for field in fields if field[0].lower() not in _PERSONAL]
+                        call = call.for_another_origin()
                     unbroken = unbroken and status in _PERMANENT
                     permanent = following.url if unbroken else permanent
                     visited.append(following.url)
@@ -230,22 +220,21 @@ class Client:
         except TimeoutError as error:
             raise late(place) from error
 
-    async def _exchange(
-        self, method: bytes, place: Place, fields: Fields, body: bytes | None, limit: int, read_body: bool
-    ) -> tuple[int, Headers, bytes]:
+    async def _exchange(self, call: _Call, place: Place) -> tuple[int, Headers, bytes]:
         """One request and its answer. Timeouts pass; all else that libraries raise becomes ours here."""
         request = httpcore2.Request(
-            method,
+            call.method,
             _target(place),
-            headers=[(b"Host", place.authority), (b"User-Agent", self._user_agent), *fields],
-            content=body,
+            headers=[(b"Host", place.authority), (b"User-Agent", self._user_agent), *call.fields],
+            content=call.body,
         )
         try:
             async with asyncio.timeout(self._answer_timeout):
                 answer = await self._pool.handle_async_request(request)
             try:
                 headers = Headers(answer.headers)
-                if read_body and 200 <= answer.status < 300:
+                if call.read_body and 200 <= answer.status < 300:
+                    limit = self._max_bytes if call.max_bytes is None else call.max_bytes
                     return answer.status, headers, await _whole(answer, headers, place, limit)
                 return answer.status, headers, await _glance(answer)
             finally:
@@ -256,11 +245,15 @@ class Client:
             raise _told(error, place) from error
 
 
-async def _noted(
-    method: bytes, url: str, fields: Fields, body: bytes, answering: Coroutine[Any, Any, Response]
-) -> Response:
+async def _delivered(poster: Poster, call: _Call, timeout: float) -> Response:
+    place = place_of(call.url)
+    answer = await poster.post(place, call.fields, call.body, timeout)
+    return Response(place.url, answer.status, Headers(answer.fields), answer.body, None)
+
+
+async def _noted(call: _Call, answering: Coroutine[Any, Any, Response]) -> Response:
     """What came of it is written down, where anybody wants that."""
-    noted = exchanges.calling(method.decode(), url, fields, body)
+    noted = exchanges.calling(call.method.decode(), call.url, call.fields, call.body)
     if noted is None:
         return await answering
     try:

@@ -1,8 +1,6 @@
 """The public pages: server-rendered, whole without script. What they show comes through the same gate as the API."""
 
-from collections import OrderedDict
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from hashlib import blake2b
 from typing import Any, TypedDict
@@ -21,12 +19,14 @@ from lifestream.headers import has_already
 from lifestream.protocol.topics import Topic
 from lifestream.publish import head
 from lifestream.publish.feeds.document import site_title
-from lifestream.render import Renderer, SiteFacts, filter_title
+from lifestream.publish.kept import Basis, Body, Kept, basis
+from lifestream.render import Renderer, SiteFacts
 from lifestream.site import Site
-from lifestream.store import changes, days, entries, listens, owner, search, sources, stream
+from lifestream.store import days, entries, listens, owner, sources, stream
 from lifestream.store.stream import Stretch
 from lifestream.theme import theme_of
-from lifestream.types import Filter, Source, Stored
+from lifestream.types import Filter, Stored
+from lifestream.view.filters import filter_title
 from lifestream.view.words import date_words, weekday
 from lifestream.write import source_json
 
@@ -78,10 +78,7 @@ async def _timeline(request: Request, wanted: Filter, template: str, more: dict[
     if wanted.q:
         await index.before_search(site)
     async with site.store.read() as db:
-        # The position first: what comes between the two reads is then told again, and not missed.
-        seq = await changes.head(db)
-        known = await sources.every(db, audience=caller.audience)
-        indexed = await search.position(db) if wanted.q else 0
+        known = await basis(db, wanted, caller.audience)
         now = site.now()
         track, remains = await listens.playing(db, now)
     playing = track and track | {"until": f"{now + timedelta(seconds=remains):%Y-%m-%dT%H:%M:%SZ}"}
@@ -90,9 +87,7 @@ async def _timeline(request: Request, wanted: Filter, template: str, more: dict[
         request.url.query,
         theme_of(request),
         site.settings.version,
-        seq,
-        indexed,
-        shown_of(known),
+        known.key,
         playing and tuple(playing.values()),
         f"{now:%Y-%m-%d %H:%M}",
     )
@@ -100,7 +95,7 @@ async def _timeline(request: Request, wanted: Filter, template: str, more: dict[
     if body is None:
         async with site.store.read(long=wanted.searches) as db:
             reader = Reader(db, site.config, caller.audience, now)
-            page = await _page(reader, request, wanted, seq, known)
+            page = await _page(reader, request, wanted, known)
         meta = _head_of(request, wanted, page, more.get("source"))
         body = rendered(request, caller, template, {"page": page, "now": now, "meta": meta, "playing": playing} | more)
         if not caller.scope and page["entries"]:
@@ -108,7 +103,7 @@ async def _timeline(request: Request, wanted: Filter, template: str, more: dict[
     return reply(request, caller, body, links=head.links(site.config, wanted))
 
 
-async def _page(reader: Reader, request: Request, wanted: Filter, seq: int, known: Sequence[Source]) -> Page:
+async def _page(reader: Reader, request: Request, wanted: Filter, known: Basis) -> Page:
     before = request.query_params.get("before", "")
     found = await stream.stretch(
         reader.db, audience=reader.audience, wanted=wanted, before=before, day_of=reader.day_of
@@ -118,11 +113,11 @@ async def _page(reader: Reader, request: Request, wanted: Filter, seq: int, know
         "days": await around.days_shown(reader, found.items, wanted, cut=bool(before or found.older)),
         "next": _older(request, found.older),
         "next_day": found.then,
-        "seq": seq,
+        "seq": known.seq,
         "filter": wanted,
         "lead": await around.lead(reader, wanted),
         "heading": _heading(reader, wanted, before, found),
-        "side": await around.side(reader, known),
+        "side": await around.side(reader, known.sources),
         "live": not before,
         "live_url": f"/live?{urlencode(_live_query(wanted))}",
         "feed_url": Topic.of("atom", wanted).path,
@@ -198,7 +193,7 @@ async def respond(
     return reply(request, caller, rendered(request, caller, template, context), status=status, links=links)
 
 
-def rendered(request: Request, caller: Caller, template: str, context: Mapping[str, Any]) -> "Body":
+def rendered(request: Request, caller: Caller, template: str, context: Mapping[str, Any]) -> Body:
     site: Site = request.app.state.site
     renderer: Renderer = request.app.state.renderer
     session = caller.session
@@ -218,7 +213,7 @@ def rendered(request: Request, caller: Caller, template: str, context: Mapping[s
     return Body(html, f'"{blake2b(html, digest_size=12).hexdigest()}"')
 
 
-def reply(request: Request, caller: Caller, body: "Body", *, status: int = 200, links: str = "") -> Response:
+def reply(request: Request, caller: Caller, body: Body, *, status: int = 200, links: str = "") -> Response:
     """A page. What the owner sees is for him alone, so it is never kept by anybody in between; nor is what leads to him
     by anybody at all: the set-up page holds a key.
     """
@@ -232,35 +227,6 @@ def reply(request: Request, caller: Caller, body: "Body", *, status: int = 200, 
         if has_already(request, body.etag):
             return Response(status_code=304, headers=headers)
     return HTMLResponse(body.content, status, headers)
-
-
-@dataclass(frozen=True, slots=True)
-class Body:
-    content: bytes
-    etag: str
-
-
-class Kept:
-    """Pages as strangers see them, by all that they depend on: who comes next to an unchanged stream is given the same
-    bytes. What a page says of now is true to the minute, so the minute is in its key."""
-
-    def __init__(self, most_bytes: int = 8 * 1024 * 1024) -> None:
-        self._pages: OrderedDict[Hashable, Body] = OrderedDict()
-        self._room = most_bytes
-
-    def get(self, key: Hashable) -> Body | None:
-        found = self._pages.get(key)
-        if found:
-            self._pages.move_to_end(key)
-        return found
-
-    def put(self, key: Hashable, body: Body) -> None:
-        there = self._pages.pop(key, None)
-        self._pages[key] = body
-        self._room += (len(there.content) if there else 0) - len(body.content)
-        while self._room < 0:
-            _, oldest = self._pages.popitem(last=False)
-            self._room += len(oldest.content)
 
 
 def site_facts(site: Site) -> SiteFacts:
@@ -293,24 +259,6 @@ def _older(request: Request, cursor: str | None) -> str | None:
         return None
     query = {name: value for name, value in request.query_params.items() if name != "before"}
     return f"{request.url.path}?{urlencode(query | {'before': cursor})}"
-
-
-def shown_of(known: Sequence[Source]) -> Hashable:
-    """What a page shows of the sources, besides their entries."""
-    return tuple(
-        (
-            one.slug,
-            one.title,
-            one.url,
-            one.kind,
-            one.state,
-            one.visibility,
-            one.pictures,
-            one.last_entry,
-            one.entry_count,
-        )
-        for one in known
-    )
 
 
 async def _nothing_yet(db: AsyncConnection) -> bool:

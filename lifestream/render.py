@@ -1,5 +1,5 @@
-"""Values in, HTML and JSON out. An entry's card is written once, in `templates/_entry.html`: the pages hold it, and the
-`html` of the contract's Entry is the same. Reads nothing but the templates and the static files.
+"""Values in, HTML out. An entry's card is written once, in `templates/_entry.html`: the pages hold it, and the `html`
+of the contract's Entry is the same. Reads nothing but the templates and the static files.
 
 Each template is given `Everywhere`, and besides:
 
@@ -20,26 +20,21 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 from typing import Any, TypedDict
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-import orjson
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from lifestream import static_files
-from lifestream.clean.columns import media_dict
 from lifestream.config import Config, Link
 from lifestream.places import top
 from lifestream.protocol.pictures import Picture, Pictures
-from lifestream.types import Entry, Filter, Location, Media, Stored
-from lifestream.view import bursts, cards, found, globe, showing, words
+from lifestream.types import Entry, Location, Media, Stored
+from lifestream.view import bursts, cards, filters, found, globe, showing, words
 from lifestream.view.bursts import Group, Item, amount_of
 from lifestream.view.cards import web
 from lifestream.view.words import LABELS, PLURALS
-
-OFFERED = ("article", "note", "photo", "listen", "code", "release", "like", "checkin")
-"""The kinds that the filters offer; the others have an address too."""
 
 LINK_CLASSES: Mapping[str, str] = {
     "like": "u-like-of", "repost": "u-repost-of", "bookmark": "u-bookmark-of", "follow": "u-follow-of",
@@ -147,7 +142,7 @@ class Renderer:
             "age": words.age,
             "from_right": words.from_right,
             "month_words": words.month_words,
-            "asked": _asked,
+            "asked": filters.asked,
             "day_words": lambda when: words.day_and_month(self._local(when)),
             "day": lambda stored: self._local(stored.ordered_at).date().isoformat(),
             "later": _later,
@@ -163,11 +158,11 @@ class Renderer:
             "icon": self._icon,
             "locator": self._locator,
             "coordinates": globe.coordinates,
-            "link": stream_url,
-            "filter_title": filter_title,
+            "link": filters.stream_url,
+            "filter_title": filters.filter_title,
             "labels": LABELS,
             "plurals": PLURALS,
-            "offered": OFFERED,
+            "offered": filters.OFFERED,
         }
         self._entry = self._env.get_template("_entry.html")
         self._picture = self._env.get_template("_picture.html")
@@ -326,20 +321,6 @@ class Renderer:
             commits=cards.commits_of(entry) if entry.kind == "code" else (),
         )
 
-    def entry_json(self, stored: Stored) -> bytes:
-        """The contract's Entry, its card included; of one that is deleted nothing but who it was."""
-        if stored.deleted:
-            return self.tombstone_json(stored)
-        return orjson.dumps(entry_dict(stored, stored.entry, self.entry_card(stored), hidden=False))
-
-    def tombstone_json(self, stored: Stored) -> bytes:
-        """The Entry of one that is gone, or gone for who asks: who it was, and nothing of what it said.
-
-        A private source gives no more than its slug: its title and address may be newer than what was seen.
-        """
-        hidden = stored.source.visibility == "private"
-        return orjson.dumps(entry_dict(stored, Entry(), "", hidden=hidden) | {"deleted": True})
-
     def slide(self, stored: Stored) -> showing.Slide | None:
         """The entry as large as a screen; None for what is not to be shown so."""
         return showing.slide_of(stored.entry, self._pictures.picture if stored.source.pictures else _no_picture)
@@ -397,39 +378,7 @@ class Renderer:
         return self._local(when).isoformat(timespec="seconds")
 
 
-# -- addresses and titles ---------------------------------------------------------------------
-
-
-def stream_url(wanted: Filter, **changed: str) -> str:
-    """The page that shows `wanted`, with some of it changed."""
-    return _asked(wanted, "/", **changed)
-
-
-def _asked(wanted: Filter, path: str, **changed: str) -> str:
-    near = wanted.near
-    query = {
-        "kind": wanted.kind,
-        "source": wanted.source,
-        "tag": wanted.tag,
-        "near": f"{near.lat},{near.lon},{near.km}" if near else "",
-        "q": wanted.q,
-    } | changed
-    asked = urlencode({name: value for name, value in query.items() if value})
-    return f"{path}?{asked}" if asked else path
-
-
-def filter_title(wanted: Filter) -> str:
-    """A filter in words, as a heading."""
-    parts = [PLURALS.get(wanted.kind, "Everything")]
-    if wanted.source:
-        parts.append(f"from {wanted.source}")
-    if wanted.tag:
-        parts.append(f"tagged “{wanted.tag}”")
-    if wanted.near:
-        parts.append(f"within {wanted.near.km:g} km of {wanted.near.lat:.2f}, {wanted.near.lon:.2f}")
-    if wanted.q:
-        parts.append(f"with the words “{wanted.q}”")
-    return " ".join(parts)
+# -- facts of an entry ------------------------------------------------------------------------
 
 
 def _ordered(stored: Stored) -> str:
@@ -470,41 +419,3 @@ def _aside(entry: Entry) -> str:
     if entry.kind == "article" and (minutes := cards.minutes_of(entry)):
         return f"{minutes} min"
     return cards.lasts(entry) if entry.kind == "audio" else ""
-
-
-# -- JSON -------------------------------------------------------------------------------------
-
-
-def entry_dict(stored: Stored, entry: Entry, card: str, *, hidden: bool) -> dict[str, Any]:
-    source, author, place = stored.source, entry.author, entry.location
-    return {
-        "id": stored.id,
-        "seq": stored.seq,
-        "first_seq": stored.first_seq,
-        "source": {
-            "slug": source.slug,
-            "title": "" if hidden else source.title,
-            "url": "" if hidden else source.url,
-        },
-        "kind": entry.kind,
-        "verb": entry.verb,
-        "title": entry.title,
-        "url": entry.url,
-        "content_html": entry.content_html,
-        "summary": entry.summary,
-        "author": {"name": author.name, "url": author.url, "photo": author.photo} if author else None,
-        "published": _utc(entry.published),
-        "updated": _utc(entry.updated),
-        "received": _utc(stored.received),
-        "tags": entry.tags,
-        "media": [media_dict(one) for one in entry.media],
-        "location": {"lat": place.lat, "lon": place.lon, "name": place.name} if place else None,
-        "data": dict(entry.data),
-        "deleted": False,
-        "html": card,
-    }
-
-
-def _utc(when: datetime | None) -> str | None:
-    """RFC 3339 in UTC."""
-    return when.astimezone(UTC).isoformat().replace("+00:00", "Z") if when else None

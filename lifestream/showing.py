@@ -12,11 +12,12 @@ from lifestream import index
 from lifestream.access import caller_of, wanted_of
 from lifestream.around import Reader, minutes_of
 from lifestream.pages import respond
-from lifestream.render import Renderer, stream_url
+from lifestream.render import Renderer
 from lifestream.site import Site
 from lifestream.store import changes, entries, places
 from lifestream.types import Stored
 from lifestream.view import globe, showing
+from lifestream.view.filters import stream_url
 from lifestream.view.globe import View
 from lifestream.view.ribbon import HEIGHTS, OTHERS, SLIM, Tick, ribbon
 from lifestream.view.showing import Slide

@@ -12,9 +12,9 @@ from lifestream import __version__
 from lifestream.client import Client
 from lifestream.config import Config
 from lifestream.darkroom import Darkroom
-from lifestream.exchanges import Exchanges
 from lifestream.protocol.addresses import Networks
 from lifestream.protocol.pictures import Pictures
+from lifestream.recorder import Recorder
 from lifestream.settings import Settings
 from lifestream.store import due, owner, sources
 from lifestream.store.database import Store
@@ -43,7 +43,7 @@ class Site:
     pictures: Pictures
     darkroom: Darkroom
     uses: owner.Uses
-    exchanges: Exchanges
+    exchanges: Recorder
     wire: "Wire | None" = None
     now: Callable[[], datetime] = field(default=utc_now)
 
@@ -59,7 +59,7 @@ class Site:
             pictures=Pictures(kept=config.media_quota > 0),
             darkroom=Darkroom(),
             uses=owner.Uses(store),
-            exchanges=Exchanges(store),
+            exchanges=Recorder(store),
             wire=_wire(config, store),
         )
 

@@ -1,6 +1,8 @@
 // How this page is connected, in words, at the top right: shown when trouble has lasted a second, never as an alarm.
 // And Pause: what comes is held until the reader goes on. It says `stream:pause` on `document`.
 
+import { element, icon } from "./elements.js";
+
 const PATIENCE = 1_000;
 const AGE_EVERY = 10_000;
 
@@ -32,13 +34,10 @@ export function togglePause() {
 }
 
 function pauseButton() {
-  const button = document.createElement("button");
-  button.type = "button";
-  button.className = "pause";
+  const button = element("button", { className: "pause", type: "button", title: "Pause" });
   button.setAttribute("aria-pressed", "false");
   button.setAttribute("aria-label", "Pause: hold what comes");
-  button.title = "Pause";
-  button.innerHTML = `<svg class="i" aria-hidden="true"><use href="${new URL("icons.svg", import.meta.url).pathname}#pause"/></svg>`;
+  button.append(icon("pause"));
   button.addEventListener("click", togglePause);
   return button;
 }
@@ -79,12 +78,7 @@ function showWords() {
   const words = connection.querySelector(".words");
   const rest = more && ` · ${more}`;
   if (words.textContent === word + rest) return;
-  const strong = document.createElement("b");
-  const long = document.createElement("span");
-  strong.textContent = word;
-  long.className = "long";
-  long.textContent = rest;
-  words.replaceChildren(strong, long);
+  words.replaceChildren(element("b", { textContent: word }), element("span", { className: "long", textContent: rest }));
 }
 
 function lastEntry() {

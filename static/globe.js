@@ -3,6 +3,7 @@
 
 import { togglePause } from "./connection.js";
 import { above, coastsOf } from "./earth.js";
+import { element, parsed } from "./elements.js";
 
 const DEGREES_A_SECOND = 2;
 const FRAME = 33; // by itself it turns slowly: thirty pictures a second do
@@ -77,19 +78,16 @@ function dotOf(item, at) {
 }
 
 function itemOf(entry) {
-  const holder = document.createElement("template");
-  holder.innerHTML = entry.html;
-  const card = holder.content.firstElementChild;
+  const card = parsed(entry.html);
   const time = card.querySelector("time").cloneNode(true);
   time.removeAttribute("class");
-  const item = document.createElement("li");
-  item.className = /\bh\d\d\b/.exec(card.className)[0];
+  const item = element("li", { className: /\bh\d\d\b/.exec(card.className)[0] });
   const { lat: toLat, lon: toLon, name } = entry.location;
   Object.assign(item.dataset, { id: entry.id, ordered: card.dataset.ordered, lat: toLat.toFixed(2), lon: toLon.toFixed(2) });
-  const link = Object.assign(document.createElement("a"), { href: `/entries/${entry.id}`, dir: "auto" });
+  const link = element("a", { href: `/entries/${entry.id}`, dir: "auto" });
   const { content_warning: warning, sensitive } = entry.data;
   link.textContent = warning || (sensitive === true && "Sensitive") || entry.title || name || entry.summary || "A place";
-  const where = Object.assign(document.createElement("span"), { dir: "auto" });
+  const where = element("span", { dir: "auto" });
   where.textContent = name && name !== link.textContent ? name : coordinates(item.dataset);
   item.append(time, link, where);
   return item;

@@ -1,6 +1,8 @@
 // A group on an open page: what joins it changes its words in place, and the card stays where it is.
 // Which entries a group takes, the server says: cards carry its key and how far apart neighbours may be.
 
+import { element } from "./elements.js";
+
 const MOST_MEMBERS = 100;
 
 // The group on the page that this card belongs to, if there is one.
@@ -33,8 +35,7 @@ export function shrink(group, line) {
 
 // What stands in the place of a card that is gone, as high as it was, until the page is loaded again.
 export function deleted(card, words) {
-  const gone = element("p", "deleted", words);
-  gone.id = card.id;
+  const gone = element("p", { className: "deleted", id: card.id, textContent: words });
   Object.assign(gone.dataset, { id: card.dataset.id ?? "", ordered: card.dataset.ordered });
   gone.style.minHeight = `${card.offsetHeight}px`;
   return gone;
@@ -45,26 +46,23 @@ function members(group) {
 }
 
 function lineOf(card, { kind, title, summary, url, data }) {
-  const line = document.createElement("li");
-  line.className = kind === "listen" ? "member u-listen-of h-cite" : "member h-entry";
-  line.id = card.id;
+  const line = element("li", { className: kind === "listen" ? "member u-listen-of h-cite" : "member h-entry", id: card.id });
   const { id, seq, firstSeq, ordered } = card.dataset;
   const commits = card.querySelector("ol.commits");
   const amount = { code: data.commits?.length, photo: card.querySelectorAll("img.u-photo").length }[kind] || 1;
   Object.assign(line.dataset, { id, seq, firstSeq, ordered, count: amount, artist: data.artist ?? "", album: data.album ?? "" });
-  const address = element("a", "u-uid");
-  address.href = `/entries/${id}`;
+  const address = element("a", { className: "u-uid", href: `/entries/${id}` });
   address.append(card.querySelector("time.dt-published").cloneNode(true));
   line.append(address, " ");
   if (kind === "code" && commits) {
     line.append(commits);
     return line;
   }
-  const name = element(url ? "a" : "bdi", "p-name", data.track ?? title ?? (summary || "Entry"));
+  const textContent = data.track ?? title ?? (summary || "Entry");
+  const name = element(url ? "a" : "bdi", { className: "p-name", dir: "auto", textContent });
   if (url) name.href = url;
-  name.dir = "auto";
   line.append(name);
-  if (kind === "listen" && data.artist) line.append(" ", element("span", "p-author", data.artist));
+  if (kind === "listen" && data.artist) line.append(" ", element("span", { className: "p-author", textContent: data.artist }));
   return line;
 }
 
@@ -129,11 +127,4 @@ function counted(lines, name) {
 
 function listed(words) {
   return new Intl.ListFormat(document.documentElement.lang).format(words);
-}
-
-function element(tag, className, text = "") {
-  const made = document.createElement(tag);
-  made.className = className;
-  made.textContent = text;
-  return made;
 }

@@ -1,6 +1,7 @@
 // Single keys, for those who like them. None does anything that cannot be done without; they can be turned off for good.
 
 import { togglePause } from "./connection.js";
+import { element } from "./elements.js";
 import { newest } from "./place.js";
 import { showWhatIsNew } from "./timeline.js";
 
@@ -19,7 +20,7 @@ const KEYS = [
 ];
 const OFF = "keys-off";
 
-const help = document.createElement("dialog");
+const help = element("dialog", { className: "keys" });
 if (document.getElementById("stream")) {
   document.addEventListener("keydown", pressed);
   makeHelp();
@@ -67,27 +68,18 @@ function fold() {
 // -- help -----------------------------------------------------------------------------------------
 
 function makeHelp() {
-  help.className = "keys";
   help.setAttribute("aria-labelledby", "keys-title");
-  help.innerHTML = `<h2 id="keys-title">Keyboard</h2><dl></dl>
+  const keys = KEYS.map(([key, does]) => `<dt><kbd>${key}</kbd></dt><dd>${does}</dd>`).join("");
+  help.innerHTML = `<h2 id="keys-title">Keyboard</h2><dl>${keys}</dl>
     <p><label><input type="checkbox"> Single keys do something here</label></p>
     <form method="dialog"><button class="btn">Close</button></form>`;
-  help.querySelector("dl").append(...KEYS.flatMap(([key, does]) => [term("dt", key), term("dd", does)]));
   const on = help.querySelector("input");
   on.checked = !recall();
   on.addEventListener("change", () => remember(on.checked));
   document.body.append(help);
-  const item = document.createElement("li");
-  item.innerHTML = '<button type="button" class="plain">Keyboard</button>';
+  const item = element("li", { innerHTML: '<button type="button" class="plain">Keyboard</button>' });
   item.firstChild.addEventListener("click", () => help.showModal());
   document.querySelector(".foot ul")?.prepend(item);
-}
-
-function term(tag, words) {
-  const made = document.createElement(tag);
-  const inner = tag === "dt" ? made.appendChild(document.createElement("kbd")) : made;
-  inner.textContent = words;
-  return made;
 }
 
 function recall() {

@@ -1,6 +1,8 @@
 // Tells of what has come: a tag and the sky's tint on the entry, a pill where it came in out of sight, the number in the
 // title, and a sentence for screen readers. Never by sound, never by a system's notification.
 
+import { element, icon } from "./elements.js";
+
 const TINTED_FOR = 30_000;
 const TAGGED_FOR = 60_000;
 const SAID_EVERY = 10_000;
@@ -65,9 +67,7 @@ export function overflows(waitingNow = waiting.length) {
 
 function mark(card) {
   card.classList.add("new");
-  const tag = document.createElement("span");
-  tag.className = "tag";
-  tag.textContent = "just now";
+  const tag = element("span", { className: "tag", textContent: "just now" });
   card.querySelector(".meta")?.append(" ", tag);
   setTimeout(() => card.classList.remove("new"), TINTED_FOR);
   setTimeout(() => tag.remove(), TAGGED_FOR);
@@ -91,9 +91,7 @@ function lookAgain() {
 // -- the pill, and the title ----------------------------------------------------------------------
 
 export function makePill(onPress) {
-  button = document.createElement("button");
-  button.className = "pill";
-  button.type = "button";
+  button = element("button", { className: "pill", type: "button" });
   button.addEventListener("click", onPress);
   refresh();
   document.querySelector(".top").after(button);
@@ -113,9 +111,8 @@ function refresh() {
   const number = overflows() ? `${MOST}+` : count;
   document.title = count ? `(${number}) ${title}` : title;
   button.hidden = !(tooMany || away.size || stuck);
-  const kinds = document.createElement("span");
-  kinds.textContent = tooMany ? "load the page afresh" : kindsOf([...away, ...waiting]);
-  button.replaceChildren(arrow(), `${number} new `, kinds);
+  const textContent = tooMany ? "load the page afresh" : kindsOf([...away, ...waiting]);
+  button.replaceChildren(icon("up"), `${number} new `, element("span", { textContent }));
 }
 
 function kindsOf(cards) {
@@ -129,16 +126,6 @@ function kindsOf(cards) {
     return count === 1 ? one : `${count} ${many}`;
   });
   return new Intl.ListFormat(document.documentElement.lang).format(words);
-}
-
-function arrow() {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
-  svg.setAttribute("class", "i");
-  svg.setAttribute("aria-hidden", "true");
-  use.setAttribute("href", `${new URL("icons.svg", import.meta.url).pathname}#up`);
-  svg.append(use);
-  return svg;
 }
 
 // -- for screen readers ---------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 // What /screen shows of an entry: view/showing.py and templates/screen.html make the same of the first.
 
+import { element, parsed } from "./elements.js";
+
 const MOST_CHARS = 240;
 const SIZES = [80, 120, 180];
 const WEEK = 7;
@@ -28,9 +30,7 @@ export function minuteOf(moment) {
 
 // `source` is its picture's address; nothing is loaded here. Null for what not everybody wants to see so large.
 export function slideOf({ id, kind, summary, location, data, html }) {
-  const holder = document.createElement("template"); // in which nothing is loaded
-  holder.innerHTML = html;
-  const card = holder.content.firstElementChild;
+  const card = parsed(html);
   if (!card || data.content_warning || data.sensitive === true) return null;
   const name = nameIn(card);
   const cover = card.querySelector("img.cover");
@@ -101,18 +101,16 @@ function ago(time) {
 export function drawn(slide, picture) {
   const look = picture ? slide.look : "words";
   const size = SIZES.filter((most) => slide.title.length > most).length;
-  const article = element("article", `slide slide-${look} size${size} sky${slide.hour}`);
+  const article = element("article", { className: `slide slide-${look} size${size} sky${slide.hour}` });
   article.classList.toggle("serif", Boolean(slide.serif) && look === "words");
   if (slide.id) article.dataset.id = slide.id;
   if (slide.language) article.lang = slide.language;
   if (look === "photo") article.append(...filling(article, picture));
   if (look === "cover") article.append(picture);
-  const caption = element("div", "cap");
-  const title = element("h1", "", slide.title);
-  title.dir = "auto";
-  caption.append(title);
+  const caption = element("div", { className: "cap" });
+  caption.append(element("h1", { dir: "auto", textContent: slide.title }));
   const small = [slide.label, slide.when()].filter(Boolean);
-  if (small.length) caption.append(element("p", "", small.join(", ")));
+  if (small.length) caption.append(element("p", { textContent: small.join(", ") }));
   article.append(caption);
   return article;
 }
@@ -120,18 +118,11 @@ export function drawn(slide, picture) {
 // An upright picture on a broad screen stands before its own blurred copy.
 function filling(article, picture) {
   picture.className = "full";
-  const parts = [picture, element("div", "veil")];
+  const parts = [picture, element("div", { className: "veil" })];
   if (picture.naturalHeight <= picture.naturalWidth) return parts;
   article.classList.add("tall");
   const back = picture.cloneNode();
   back.className = "full back";
   back.alt = "";
   return [back, ...parts];
-}
-
-function element(name, className, text = "") {
-  const made = document.createElement(name);
-  made.className = className;
-  made.textContent = text;
-  return made;
 }

@@ -3,6 +3,7 @@
 // At the top, entries come in one by one and are seen to; elsewhere they come in above, silently, and a pill tells.
 // Says `stream:put`, `stream:gone` on `document`, for those who count, and hears `stream:pause` from the connection.
 
+import { parsed } from "./elements.js";
 import { deleted, grow, growsInto, shrink } from "./groups.js";
 import { forget, isNew, makePill, overflows, tellOf, waits } from "./news.js";
 import { keepingPlace, newest } from "./place.js";
@@ -38,9 +39,7 @@ if (main && stream) {
 // -- what is heard --------------------------------------------------------------------------------
 
 function hear(entry, fresh) {
-  const holder = document.createElement("template");
-  holder.innerHTML = entry.html;
-  const card = holder.content.firstElementChild;
+  const card = parsed(entry.html);
   if (!card) return;
   if (document.getElementById(card.id)) return later(() => edit(card, entry));
   if (held.has(card.id)) return void held.set(card.id, { ...held.get(card.id), card, entry });

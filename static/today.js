@@ -65,14 +65,10 @@ function written(number) {
 function tick(kind, minute) {
   const ribbon = lead().querySelector(".ribbon[data-ticks]");
   if (!ribbon) return;
-  const svg = ribbon.querySelector("svg");
   const { foot, tops } = JSON.parse(ribbon.dataset.ticks);
-  const line = document.createElementNS(svg.namespaceURI, "path");
-  line.setAttribute("d", `M${minute} ${foot}V${tops[kind] ?? tops.other}`);
-  for (const [name, value] of Object.entries({ stroke: "currentColor", "stroke-width": 3, "vector-effect": "non-scaling-stroke" })) {
-    line.setAttribute(name, value);
-  }
-  svg.prepend(line);
+  const line = `M${minute} ${foot}V${tops[kind] ?? tops.other}`;
+  const path = `<path d="${line}" stroke="currentColor" stroke-width="3" vector-effect="non-scaling-stroke"/>`;
+  ribbon.querySelector("svg").insertAdjacentHTML("afterbegin", path);
 }
 
 function moveNeedle() {

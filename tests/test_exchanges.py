@@ -14,8 +14,9 @@ from sqlalchemy import Update, func, select, update
 from structlog.testing import capture_logs
 
 from lifestream.config import Config
-from lifestream.exchanges import MOST_ALIKE, ROW_BYTES, Exchange, Exchanges
+from lifestream.exchanges import Exchange
 from lifestream.protocol.masking import LONGEST_URL, both_ends
+from lifestream.recorder import MOST_ALIKE, ROW_BYTES, Recorder
 from lifestream.site import Site
 from lifestream.store import bells, exchanges
 from lifestream.store.database import Store
@@ -335,7 +336,7 @@ async def test_of_who_has_a_key_the_whole_body_is_kept(client: AppClient) -> Non
 
 @on_sqlite
 async def test_the_log_is_tidied_once_it_has_grown(client: AppClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lifestream.exchanges.TIDY_AFTER", 100 * ROW_BYTES)
+    monkeypatch.setattr("lifestream.recorder.TIDY_AFTER", 100 * ROW_BYTES)
     kept, whats = client.site.exchanges, ("push", "ping", "webhook")
 
     async def kept_wires() -> int:
@@ -367,7 +368,7 @@ async def test_a_request_that_ends_in_an_error_is_told_with_its_answer(street: S
 @on_sqlite
 async def test_a_database_that_is_away_loses_exchanges_and_nothing_else(config: Config) -> None:
     store = Store("", config.data_dir / "no-tables.sqlite3")
-    kept = Exchanges(store)
+    kept = Recorder(store)
     kept.add(Exchange("in", "push"))
     with capture_logs() as lines:
         await kept.flush()

@@ -1,9 +1,14 @@
-"""Entries as JSON, made once for each change and kept for the many who ask soon after."""
+"""The contract's Entry, as JSON: made once for each change and kept for the many who ask soon after."""
 
 from collections import OrderedDict
+from typing import Any
 
+import orjson
+
+from lifestream.clean.columns import media_dict
 from lifestream.render import Renderer
-from lifestream.types import Stored
+from lifestream.types import Entry, Stored
+from lifestream.write import moment
 
 KEPT_BYTES = 16 * 1024 * 1024
 
@@ -20,7 +25,7 @@ class Encoder:
         key = (stored.id, stored.seq, stored.source, stored.entry.media)
         found = self._kept.get(key)
         if found is None:
-            found = self._kept[key] = self._renderer.entry_json(stored)
+            found = self._kept[key] = self._written(stored)
             self._size += len(found)
             while self._size > KEPT_BYTES:
                 self._size -= len(self._kept.popitem(last=False)[1])
@@ -32,5 +37,44 @@ class Encoder:
         self._size = 0
 
     def tombstone(self, stored: Stored) -> bytes:
-        """The Entry of one that is gone: who it was, and nothing of what it said."""
-        return self._renderer.tombstone_json(stored)
+        """The Entry of one that is gone, or gone for who asks: who it was, and nothing of what it said.
+
+        A private source gives no more than its slug: its title and address may be newer than what was seen.
+        """
+        hidden = stored.source.visibility == "private"
+        return orjson.dumps(entry_dict(stored, Entry(), "", hidden=hidden) | {"deleted": True})
+
+    def _written(self, stored: Stored) -> bytes:
+        if stored.deleted:
+            return self.tombstone(stored)
+        return orjson.dumps(entry_dict(stored, stored.entry, self._renderer.entry_card(stored), hidden=False))
+
+
+def entry_dict(stored: Stored, entry: Entry, card: str, *, hidden: bool) -> dict[str, Any]:
+    source, author, place = stored.source, entry.author, entry.location
+    return {
+        "id": stored.id,
+        "seq": stored.seq,
+        "first_seq": stored.first_seq,
+        "source": {
+            "slug": source.slug,
+            "title": "" if hidden else source.title,
+            "url": "" if hidden else source.url,
+        },
+        "kind": entry.kind,
+        "verb": entry.verb,
+        "title": entry.title,
+        "url": entry.url,
+        "content_html": entry.content_html,
+        "summary": entry.summary,
+        "author": {"name": author.name, "url": author.url, "photo": author.photo} if author else None,
+        "published": moment(entry.published),
+        "updated": moment(entry.updated),
+        "received": moment(stored.received),
+        "tags": entry.tags,
+        "media": [media_dict(one) for one in entry.media],
+        "location": {"lat": place.lat, "lon": place.lon, "name": place.name} if place else None,
+        "data": dict(entry.data),
+        "deleted": False,
+        "html": card,
+    }

@@ -7,10 +7,9 @@ from starlette.routing import Route
 from lifestream import index
 from lifestream.errors import NotFound
 from lifestream.headers import has_already
-from lifestream.pages import Body, Kept, shown_of
+from lifestream.publish.kept import Body, Kept, basis
 from lifestream.publish.outbound_feeds import Topic, asked_for, render
 from lifestream.site import Site
-from lifestream.store import changes, search, sources
 
 
 async def feed(request: Request) -> Response:
@@ -37,11 +36,9 @@ async def _document(request: Request, site: Site, topic: Topic) -> Body:
     """Written once for as long as nothing changes that it is made of; tombstones have had their time by the hour."""
     kept: Kept = request.app.state.kept
     async with site.store.read() as db:
-        seq = await changes.head(db)
-        known = shown_of(await sources.every(db, audience="public"))
-        indexed = await search.position(db) if topic.wanted.q else 0
+        known = await basis(db, topic.wanted, "public")
     now = site.now()
-    key = ("feed", topic.path, site.settings.version, seq, indexed, known, f"{now:%Y-%m-%d %H}")
+    key = ("feed", topic.path, site.settings.version, known.key, f"{now:%Y-%m-%d %H}")
     body = kept.get(key)
     if body is None:
         async with site.store.read(long=topic.wanted.searches) as db:

@@ -16,9 +16,9 @@ from lifestream.protocol.pictures import Pictures
 from lifestream.protocol.topics import FORMAT_NAMES, FORMATS, MEDIA_TYPES, Topic
 from lifestream.publish import preview
 from lifestream.publish.feeds.document import rfc3339, site_title
-from lifestream.render import filter_title
 from lifestream.types import Filter, Kind, Stored
 from lifestream.view.cards import warning_of
+from lifestream.view.filters import filter_title
 from lifestream.view.words import LABELS
 
 PRIVATE_PATHS = ("/admin", "/login", "/setup", "/logout")

@@ -24,8 +24,9 @@ from lifestream.protocol.hub import address_key
 from lifestream.publish.courier import Courier
 from lifestream.publish.outbound_feeds import render, topic_of
 from lifestream.site import Site
-from lifestream.store import bells, changes, feeds, gate, owner, subscribers
-from lifestream.store.subscribers import Content, DueDelivery, Failure, Request
+from lifestream.store import bells, changes, deliveries, feeds, gate, owner, subscribers
+from lifestream.store.deliveries import Content, DueDelivery, Failure
+from lifestream.store.subscribers import Request
 from lifestream.store.tables import HubDeliveryRow, HubRequestRow
 from lifestream.subscribe import FORM
 from lifestream.types import Filter, Stored
@@ -139,7 +140,7 @@ async def _put_out(site: Site, news: News, upto: int) -> None:
                 return
         now = site.now()
         for content in news.contents:
-            await subscribers.distribute(db, content, now)
+            await deliveries.distribute(db, content, now)
         if news.gone:
             await subscribers.deny(db, news.gone, now)
         await owner.set_fact(db, POSITION, str(upto))
@@ -157,7 +158,7 @@ def couriers(site: Site) -> "tuple[Courier[Request, Answer], Courier[DueDelivery
         ),
         # Not durable: what a power cut forgets is delivered twice. A killed process forgets nothing.
         Courier(
-            site, bells.DELIVERIES, HubDeliveryRow, claim=subscribers.claim_deliveries,
+            site, bells.DELIVERIES, HubDeliveryRow, claim=deliveries.claim,
             send=partial(deliver, site), note=partial(note_deliveries, site),
             durable=False, within=TIMEOUT, at_once=AT_ONCE, per_host=PER_HOST,
         ),
@@ -253,7 +254,7 @@ async def note_deliveries(site: Site, db: AsyncConnection, outcomes: Sequence[Ou
     """Says whether newer content came for one of them meanwhile."""
     now = site.now()
     arrived = [one.sent for one in outcomes if isinstance(one.verdict, rules.Delivered)]
-    more = await subscribers.delivered(db, arrived, now) if arrived else False
+    more = await deliveries.delivered(db, arrived, now) if arrived else False
     for topic, count in Counter(sent.topic for sent in arrived).items():
         log.info("delivery", status="delivered", topic=topic, count=count)
     for one in outcomes:
@@ -263,7 +264,7 @@ async def note_deliveries(site: Site, db: AsyncConnection, outcomes: Sequence[Ou
                 log.info("delivery", status="ended", topic=one.sent.topic, callback_host=one.sent.host)
             case rules.Failed(why):
                 again_at = rules.retry_at(one.sent.attempts + 1, now, random())
-                more |= await subscribers.failed(db, Failure(one.sent, why, again_at))
+                more |= await deliveries.failed(db, Failure(one.sent, why, again_at))
                 log.info(
                     "delivery", status="failed", topic=one.sent.topic, callback_host=one.sent.host,
                     attempt=one.sent.attempts + 1, why=why,

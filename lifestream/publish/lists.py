@@ -12,8 +12,8 @@ from lifestream import __version__
 from lifestream.config import Config
 from lifestream.protocol import opml
 from lifestream.protocol.topics import Topic
+from lifestream.publish.encode import entry_dict
 from lifestream.publish.feeds.document import site_title
-from lifestream.render import entry_dict
 from lifestream.site import Site
 from lifestream.store import changes, sources
 from lifestream.types import Filter, Source, Stored

@@ -20,9 +20,9 @@ from lifestream.protocol.hub import address_key
 from lifestream.protocol.topics import FORMATS, Format, Topic
 from lifestream.publish.feeds import atom, jsonfeed, rss
 from lifestream.publish.feeds.document import Document, site_title
-from lifestream.render import filter_title
 from lifestream.store import entries, sources
 from lifestream.types import Filter, Source
+from lifestream.view.filters import filter_title
 
 __all__ = ["OwnFeed", "Topic", "render", "topic_of"]
 

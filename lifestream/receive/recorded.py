@@ -1,4 +1,4 @@
-"""Doors whose requests are written down for the owner (exchanges.py): each is wrapped by one line."""
+"""Doors whose requests are written down for the owner (recorder.py): each is wrapped by one line."""
 
 from collections.abc import Awaitable, Callable
 from functools import wraps

@@ -33,8 +33,25 @@ async def claim(
     db: AsyncConnection, table: DueTable, *, now: datetime, limit: int, hold: timedelta
 ) -> Sequence[AnyRow]:
     """Takes up to `limit` due rows that nobody holds, the longest due first, for `hold`; returns them whole."""
-    rows = (await db.execute(_claiming(table), {"now": now, "most": limit, "until": now + hold})).all()
+    rows = (await db.execute(_claiming_whole(table), {"now": now, "most": limit, "until": now + hold})).all()
     return sorted(rows, key=lambda row: (row.due_at, row[0]))
+
+
+def claiming(table: DueTable, *only: Any) -> Any:
+    """The statement that takes up to `most` due rows that nobody holds at `now`, of `only` these, until `until`."""
+    key = list(cast(Table, table.__table__).primary_key)[0]
+    now = bindparam("now", type_=table.due_at.type)
+    # Beside the UPDATE, not in it: a plan may run a subquery again, and then claim more than was asked for.
+    due = (
+        select(key.label("due"))
+        .where(table.due_at <= now, or_(table.claimed_until.is_(None), table.claimed_until <= now), *only)
+        .order_by(table.due_at, key)
+        .limit(bindparam("most", type_=Integer))
+        .with_for_update(skip_locked=True)
+        .cte("claimed")
+    )
+    until = bindparam("until", type_=table.due_at.type)
+    return update(table).where(key.in_(select(due.c.due))).values(claimed_until=until)
 
 
 async def next_due(db: AsyncConnection, table: DueTable) -> datetime | None:
@@ -65,21 +82,8 @@ async def release_all(db: AsyncConnection) -> None:
 
 
 @cache
-def _claiming(table: DueTable) -> Any:
-    columns = cast(Table, table.__table__).columns
-    key = list(cast(Table, table.__table__).primary_key)[0]
-    now = bindparam("now", type_=table.due_at.type)
-    # Beside the UPDATE, not in it: a plan may run a subquery again, and then claim more than was asked for.
-    due = (
-        select(key.label("due"))
-        .where(table.due_at <= now, or_(table.claimed_until.is_(None), table.claimed_until <= now))
-        .order_by(table.due_at, key)
-        .limit(bindparam("most", type_=Integer))
-        .with_for_update(skip_locked=True)
-        .cte("claimed")
-    )
-    until = bindparam("until", type_=table.due_at.type)
-    return update(table).where(key.in_(select(due.c.due))).values(claimed_until=until).returning(*columns)
+def _claiming_whole(table: DueTable) -> Any:
+    return claiming(table).returning(*cast(Table, table.__table__).columns)
 
 
 @cache

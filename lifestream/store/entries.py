@@ -31,13 +31,14 @@ from lifestream.clean.entries import Identified
 from lifestream.decide import Decision, Delete, Insert, Known, Skip, Update
 from lifestream.errors import Gone, NotFound
 from lifestream.store import changes, cursors, gate, search
+from lifestream.store.among import among, keys
 from lifestream.store.filters import condition
 from lifestream.store.rows import STORED, to_stored
-from lifestream.store.tables import PLAIN_ENTRIES, AnySelect, EntryRow, Id, Instant, SourceRow
+from lifestream.store.tables import PLAIN_ENTRIES, AnyRow, AnySelect, EntryRow, Id, Instant, SourceRow
 from lifestream.types import Audience, Entry, Filter, Source, Stored, Via
 
 MOST_KEYS = 400
-"""How many values go into one IN (...): SQLite takes 32,766 in all, and plans are made per length."""
+"""How many are asked for or written at once."""
 MOST_CHANGES = 500
 """How far back is looked for what left a filtered stream: nobody edits more in the time that tombstones last."""
 DELETED = "This entry was deleted."
@@ -89,9 +90,8 @@ async def known(
     by_link: dict[str, Known] = {}
     about = chain(((item.identity, item.link_key) for item in items), ((identity, "") for identity in tombstones))
     for part in _parts(about):
-        links = {link for _, link in part if link}
-        keys = {"source": source_id, "identities": [identity for identity, _ in part], "links": list(links)}
-        for row in await db.execute(_KNOWN, keys):
+        identities, links = keys(identity for identity, _ in part), keys({link for _, link in part if link})
+        for row in await db.execute(_KNOWN, {"source": source_id, "identities": identities, "links": links}):
             by_identity[row.identity] = found = _known(row)
             by_link.setdefault(row.link_key, found)
     return Knowledge(by_identity, by_link)
@@ -381,12 +381,7 @@ _OF_SOURCE = select(
     EntryRow.id, EntryRow.identity, EntryRow.digest, EntryRow.link_key, EntryRow.title_key,
     EntryRow.published, EntryRow.updated, EntryRow.deleted_by, EntryRow.churn,
 ).where(EntryRow.source_id == bindparam("source"))  # fmt: skip
-_KNOWN = _OF_SOURCE.where(
-    or_(
-        EntryRow.identity.in_(bindparam("identities", expanding=True)),
-        EntryRow.link_key.in_(bindparam("links", expanding=True)),
-    )
-)
+_KNOWN = _OF_SOURCE.where(or_(among(EntryRow.identity, "identities"), among(EntryRow.link_key, "links")))
 _STANDING = _OF_SOURCE.where(
     EntryRow.deleted_by == "",
     or_(EntryRow.first_via != "push", EntryRow.received <= bindparam("pushed_before", type_=Instant)),
@@ -397,5 +392,6 @@ _PUBLIC = select(SourceRow.visibility == "public").where(
 )
 
 
-def _known(row: Any) -> Known:
-    return Known(**row._mapping)
+def _known(row: AnyRow) -> Known:
+    """Of `_OF_SOURCE`, which selects a Known's fields in their order."""
+    return Known(*row)

@@ -1,17 +1,18 @@
-"""The built-in hub's books: what was asked of it, who is subscribed, what each is still to be given."""
+"""The built-in hub's books: what was asked of it, and who is subscribed; deliveries.py has what each is to be given."""
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Literal
 
-from sqlalchemy import BigInteger, Integer, bindparam, delete, func, literal, or_, select, update
+from sqlalchemy import bindparam, delete, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lifestream.protocol.pacing import host_of
+from lifestream.store import due
 from lifestream.store.tables import (
     FeedNameRow,
     FeedRow,
@@ -46,42 +47,6 @@ class Request:
         return False
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
-    """A topic's document as it is to be delivered. A higher `version` is newer."""
-
-    topic: str
-    topic_key: str
-    version: int
-    media_type: str
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class DueDelivery:
-    """What one subscriber is to be sent now: the newest content of its topic, which goes by `topic` there."""
-
-    subscriber_id: int
-    kind: Kind
-    callback: str
-    host: str
-    doubtful: bool
-    secret: str
-    algorithm: str
-    topic: str
-    content: Content
-    attempts: int
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """`again_at` is None where this content is given up on, not its subscriber."""
-
-    sent: DueDelivery
-    error: str
-    again_at: datetime | None
-
-
 # -- requests ---------------------------------------------------------------------------------
 
 
@@ -94,7 +59,7 @@ async def asked(db: AsyncConnection, values: dict[str, Any], now: datetime, *, h
         "host": host_of(values["callback"]), "created_at": now, "due_at": now,
         "claimed_until": now + HOLD if held else None,
     }  # fmt: skip
-    statement = _upsert(db.dialect.name, HubRequestRow, tuple(values), ("topic_key", "callback"), "id")
+    statement = upsert(db.dialect.name, HubRequestRow, tuple(values), ("topic_key", "callback"), "id")
     return int((await db.execute(statement, values)).scalar_one())
 
 
@@ -220,88 +185,16 @@ async def drop_expired(db: AsyncConnection, now: datetime) -> int:
     return ended
 
 
-# -- deliveries -------------------------------------------------------------------------------
-
-
-async def distribute(db: AsyncConnection, content: Content, now: datetime) -> bool:
-    """Makes `content` what every subscriber of its topic is to be given next, in the place of anything older.
-
-    Says whether it was new. What was given out already goes to nobody twice.
-    """
-    mine = HubContentRow.topic_key == content.topic_key
-    known = (await db.execute(select(HubContentRow.version, HubContentRow.body).where(mine))).one_or_none()
-    if known is not None and known.body == content.body:
-        return False
-    if known is not None and known.version >= content.version:  # the clock went back, or an entry left the feed
-        content = replace(content, version=known.version + 1)
-    values = asdict(content)
-    await db.execute(_upsert(db.dialect.name, HubContentRow, tuple(values), ("topic_key",)), values)
-    due = {"key": content.topic_key, "version": content.version, "now": now}
-    await db.execute(_making_due(db.dialect.name), due)
-    return True
-
-
-async def claim_deliveries(
-    db: AsyncConnection, now: datetime, limit: int, crowded: Sequence[str] = (), *, doubtful: bool = True
-) -> list[DueDelivery]:
-    """Those longest due first, but of no host that is `crowded`, and only if wanted of callbacks that are doubtful."""
-    claiming = {"now": now, "until": now + HOLD, "most": limit, "crowded": list(crowded), "doubtful_too": doubtful}
-    claimed = {row.subscriber_id: row for row in await db.execute(_CLAIM_DELIVERIES, claiming)}
-    if not claimed:
-        return []
-    subscribed = (await db.execute(_TO_WHOM, {"ids": list(claimed), "now": now})).all()
-    keys = list({row.topic_key for row in subscribed})
-    contents = {row.topic_key: Content(*row) for row in await db.execute(_CONTENTS, {"keys": keys})}
-    found = [
-        DueDelivery(
-            row.id, row.kind, row.callback, row.host, bool(claimed[row.id].doubtful), row.secret, row.algorithm,
-            row.topic, contents[row.topic_key], claimed[row.id].attempts,
-        )
-        for row in subscribed
-        if row.topic_key in contents
-    ]  # fmt: skip
-    if idle := claimed.keys() - {one.subscriber_id for one in found}:  # the lease is over
-        await db.execute(delete(HubDeliveryRow).where(HubDeliveryRow.subscriber_id.in_(idle)))
-    return sorted(found, key=lambda one: (claimed[one.subscriber_id].due_at, one.subscriber_id))
-
-
-async def delivered(db: AsyncConnection, sent: Sequence[DueDelivery], now: datetime) -> bool:
-    """They have these versions. Says whether something newer came meanwhile, which is due at once."""
-    ids = [one.subscriber_id for one in sent]
-    await db.execute(_WELL, {"ids": ids, "now": now})
-    by_version: dict[int, list[int]] = {}
-    for one in sent:
-        by_version.setdefault(one.content.version, []).append(one.subscriber_id)
-    for version, those in by_version.items():
-        await db.execute(_DONE, {"ids": those, "upto": version})
-    return (await db.execute(_FREE, {"ids": ids})).rowcount > 0
-
-
-async def failed(db: AsyncConnection, failure: Failure) -> bool:
-    """Not given. It is tried again, or not before the topic changes; the subscription stays (WebSub 7).
-
-    Says whether something newer came meanwhile, which is due at once.
-    """
-    sent = failure.sent
-    change = {"failures": HubSubscriberRow.failures + 1, "last_error": failure.error}
-    await db.execute(update(HubSubscriberRow).where(HubSubscriberRow.id == sent.subscriber_id).values(change))
-    mine = HubDeliveryRow.subscriber_id == sent.subscriber_id
-    this = mine & (HubDeliveryRow.version <= sent.content.version)
-    if failure.again_at is None:
-        await db.execute(delete(HubDeliveryRow).where(this))
-    else:
-        retry = {"due_at": failure.again_at, "attempts": sent.attempts + 1}
-        await db.execute(update(HubDeliveryRow).where(this).values(retry))
-    free = update(HubDeliveryRow).where(mine).values(claimed_until=None, doubtful=True)
-    there = (await db.execute(free.returning(HubDeliveryRow.version))).scalars()
-    return any(version > sent.content.version for version in there)
-
-
 async def end(db: AsyncConnection, subscriber_ids: Iterable[int]) -> None:
     await _remove(db, HubSubscriberRow.id.in_(subscriber_ids))
 
 
 # -- the small print --------------------------------------------------------------------------
+
+
+def not_crowded(table: type[HubRequestRow | HubDeliveryRow]) -> Any:
+    """Of none of the hosts that `crowded` are."""
+    return table.host.not_in(bindparam("crowded", expanding=True))
 
 
 def _literally(text: str) -> str:
@@ -331,56 +224,20 @@ def _subscribing(dialect: str, names: tuple[str, ...], kind: Kind) -> Any:
 
 
 @cache
-def _upsert(dialect: str, table: Any, names: tuple[str, ...], key: tuple[str, ...], returns: str = "") -> Any:
+def upsert(dialect: str, table: Any, names: tuple[str, ...], key: tuple[str, ...], returns: str = "") -> Any:
     statement: Any = (postgresql if dialect == "postgresql" else sqlite).insert(table)
     changed = {name: statement.excluded[name] for name in names if name not in key}
     statement = statement.on_conflict_do_update(index_elements=list(key), set_=changed)
     return statement.returning(getattr(table, returns)) if returns else statement
 
 
-@cache
-def _making_due(dialect: str) -> Any:
-    """A claim in somebody's hand stays: it is released with that delivery's outcome."""
-    now = bindparam("now", type_=HubDeliveryRow.due_at.type)
-    values = {
-        "subscriber_id": HubSubscriberRow.id, "host": HubSubscriberRow.host, "doubtful": _IS_DOUBTFUL,
-        "version": bindparam("version", type_=HubDeliveryRow.version.type), "due_at": now, "attempts": literal(0),
-    }  # fmt: skip
-    mine = HubSubscriberRow.topic_key == bindparam("key")
-    making: Any = (postgresql if dialect == "postgresql" else sqlite).insert(HubDeliveryRow)
-    making = making.from_select(list(values), select(*values.values()).where(mine, _alive))
-    changed = {name: making.excluded[name] for name in values if name != "subscriber_id"}
-    return making.on_conflict_do_update(index_elements=["subscriber_id"], set_=changed)
-
-
-def _claiming(table: Any, key: Any, *more: Any) -> Any:
-    now = bindparam("now", type_=table.due_at.type)
-    due = (
-        select(key.label("due"))
-        .where(table.due_at <= now, or_(table.claimed_until.is_(None), table.claimed_until <= now))
-        .where(table.host.not_in(bindparam("crowded", expanding=True)), *more)
-        .order_by(table.due_at, key)
-        .limit(bindparam("most", type_=Integer))
-        .with_for_update(skip_locked=True)
-        .cte("claimed")  # beside the UPDATE, not in it: a plan may run a subquery again, and claim more
-    )
-    until = bindparam("until", type_=table.due_at.type)
-    return update(table).where(key.in_(select(due.c.due))).values(claimed_until=until)
-
-
 # Made once: to build a statement, and to find its compiled form, costs more than SQLite takes to run it.
-_IS_DOUBTFUL = or_(HubSubscriberRow.failures > 0, HubSubscriberRow.last_delivery.is_(None))
-_alive = HubSubscriberRow.expires_at > bindparam("now", type_=HubSubscriberRow.expires_at.type)
-_CLAIM_REQUESTS = _claiming(HubRequestRow, HubRequestRow.id).returning(
+alive = HubSubscriberRow.expires_at > bindparam("now", type_=HubSubscriberRow.expires_at.type)
+_CLAIM_REQUESTS = due.claiming(HubRequestRow, not_crowded(HubRequestRow)).returning(
     HubRequestRow.id, HubRequestRow.mode, HubRequestRow.topic, HubRequestRow.topic_key, HubRequestRow.callback,
     HubRequestRow.host, HubRequestRow.secret, HubRequestRow.algorithm, HubRequestRow.lease_seconds,
     HubRequestRow.verify_token,
 )  # fmt: skip
-_CLAIM_DELIVERIES = _claiming(
-    HubDeliveryRow,
-    HubDeliveryRow.subscriber_id,
-    or_(HubDeliveryRow.doubtful.is_(False), bindparam("doubtful_too", type_=HubDeliveryRow.doubtful.type)),
-).returning(HubDeliveryRow.subscriber_id, HubDeliveryRow.doubtful, HubDeliveryRow.due_at, HubDeliveryRow.attempts)
 _DROP_REQUEST = delete(HubRequestRow).where(
     HubRequestRow.id == bindparam("id"),
     HubRequestRow.mode == bindparam("mode"),
@@ -395,43 +252,26 @@ _CROWD, _CROWD_WAITING = (
     select(func.count(), func.count().filter(table.host == bindparam("host"))).select_from(table)
     for table in (HubSubscriberRow, HubRequestRow)
 )
-_IDS: Any = bindparam("ids", expanding=True)
-_WELL = (
-    update(HubSubscriberRow)
-    .where(HubSubscriberRow.id.in_(_IDS))
-    .values(last_delivery=bindparam("now", type_=HubSubscriberRow.expires_at.type), failures=0, last_error="")
-)
-_DONE = delete(HubDeliveryRow).where(
-    HubDeliveryRow.subscriber_id.in_(_IDS), HubDeliveryRow.version <= bindparam("upto", type_=BigInteger)
-)
-_FREE = update(HubDeliveryRow).where(HubDeliveryRow.subscriber_id.in_(_IDS)).values(claimed_until=None, doubtful=False)
-_TO_WHOM = select(
-    HubSubscriberRow.id, HubSubscriberRow.kind, HubSubscriberRow.callback, HubSubscriberRow.host,
-    HubSubscriberRow.secret, HubSubscriberRow.algorithm, HubSubscriberRow.topic, HubSubscriberRow.topic_key,
-).where(HubSubscriberRow.id.in_(bindparam("ids", expanding=True)), _alive)  # fmt: skip
-_CONTENTS = select(
-    HubContentRow.topic, HubContentRow.topic_key, HubContentRow.version, HubContentRow.media_type, HubContentRow.body
-).where(HubContentRow.topic_key.in_(bindparam("keys", expanding=True)))
 _TOPICS_WITH_SUBSCRIBERS = (
     select(HubSubscriberRow.topic_key)
-    .where(HubSubscriberRow.topic_key.in_(bindparam("keys", expanding=True)), _alive)
+    .where(HubSubscriberRow.topic_key.in_(bindparam("keys", expanding=True)), alive)
     .distinct()
 )
 _TOPICS_UNDER = (
     select(HubSubscriberRow.topic_key, func.min(HubSubscriberRow.topic).label("topic"))
-    .where(HubSubscriberRow.topic_key.like(bindparam("beginning"), escape="\\"), _alive)
+    .where(HubSubscriberRow.topic_key.like(bindparam("beginning"), escape="\\"), alive)
     .group_by(HubSubscriberRow.topic_key)
 )
 _PARTS_UNDER = (
     select(HubSubscriberRow.topic_key)
-    .where(HubSubscriberRow.topic_key.like(bindparam("beginning"), escape="\\"), _alive)
+    .where(HubSubscriberRow.topic_key.like(bindparam("beginning"), escape="\\"), alive)
     .union(
         select(HubRequestRow.topic_key).where(
             HubRequestRow.topic_key.like(bindparam("beginning"), escape="\\"), HubRequestRow.mode == "subscribe"
         )
     )
 )
-_ANYBODY = select(HubSubscriberRow.id).where(_alive).limit(1)
+_ANYBODY = select(HubSubscriberRow.id).where(alive).limit(1)
 _topic = HubSubscriberRow.topic_key
 _FORMER = select(FeedNameRow.key).where(FeedNameRow.feed_id == FeedRow.id).correlate(FeedRow)
 _FEEDS_WITH_SUBSCRIBERS = (
@@ -442,6 +282,6 @@ _FEEDS_WITH_SUBSCRIBERS = (
             HubSubscriberRow.topic_key.in_((FeedRow.url_key, FeedRow.self_key)), HubSubscriberRow.topic_key.in_(_FORMER)
         ),
     )
-    .where(FeedRow.id.in_(bindparam("feeds", expanding=True)), _alive)
+    .where(FeedRow.id.in_(bindparam("feeds", expanding=True)), alive)
     .distinct()
 )

@@ -6,14 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Browser, Page, Route, expect
 
-from lifestream.config import Config
 from lifestream.types import Media
 from tests.fakes import comes, until
-from tests.living import Living, living, on_sqlite
-from tests.pages.browser import chromium, complaints_of
+from tests.living import Living, on_sqlite
+from tests.pages.browser import complaints_of
 from tests.stories import deletes, edits, writes
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), on_sqlite]
@@ -30,18 +28,6 @@ HIDE = """hidden => {
 TEXT = "<p>Some words that make a post as tall as posts are, and a few more of them for the next line.</p>" * 4
 COUNTED_IN = timedelta(minutes=5)
 """Old enough to stand below what a test lets arrive."""
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as browser:
-        yield browser
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def stream(config: Config) -> AsyncIterator[Living]:
-    async with living(config, background=False) as stream:
-        yield stream
 
 
 async def has_posts(stream: Living, count: int) -> None:

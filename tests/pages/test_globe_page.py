@@ -6,14 +6,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from lifestream.config import Config
 from lifestream.types import Location
 from tests.fakes import comes
-from tests.living import Living, living, on_sqlite
-from tests.pages.browser import chromium, complaints_of
+from tests.living import Living, on_sqlite
+from tests.pages.browser import complaints_of
 from tests.stories import writes
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
@@ -21,18 +19,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 COMPORTA = {"lat": 38.37951, "lon": -8.80049, "name": "Praia da Comporta"}
 KEW = {"lat": 51.4787, "lon": -0.2956, "name": ""}
 SYDNEY = {"lat": -33.87, "lon": 151.21, "name": "Sydney"}
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as browser:
-        yield browser
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def stream(config: Config) -> AsyncIterator[Living]:
-    async with living(config, background=False) as stream:
-        yield stream
 
 
 class Globe:

@@ -52,22 +52,10 @@ each_way = pytest.mark.parametrize("way", list(NAMES))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as browser:
-        yield browser
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def keeping_browser() -> AsyncIterator[Browser]:
     """With the back/forward cache, which Playwright would rather not have."""
     async with chromium(without=["--disable-back-forward-cache"]) as browser:
         yield browser
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def stream(config: Config) -> AsyncIterator[Living]:
-    async with living(config, background=False) as stream:
-        yield stream
 
 
 class Reader:

@@ -1,10 +1,8 @@
 """What plays just now has a small place on the page: there from the start, kept up live, gone when it is over."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Browser, expect
 
 from lifestream.config import Config
@@ -12,7 +10,7 @@ from lifestream.protocol.listens import Listen, Track
 from lifestream.store import bells, listens
 from tests.fakes import AppClient
 from tests.living import Living, living, on_sqlite
-from tests.pages.browser import chromium, complaints_of
+from tests.pages.browser import complaints_of
 
 
 async def plays(stream: Living | AppClient, title: str) -> None:
@@ -34,12 +32,6 @@ async def test_the_page_comes_with_what_plays_and_never_from_before(client: AppC
     async with client.site.store.begin() as db:
         await listens.record(db, [Listen(Track("Björk & Co", "Hunter"), client.site.now())], client.site.now())
     assert 'id="playing" hidden>' in (await client.get("/")).text
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as browser:
-        yield browser
 
 
 @on_sqlite

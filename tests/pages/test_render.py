@@ -13,11 +13,13 @@ from lifestream.around import Day, Lead, Side
 from lifestream.config import Link
 from lifestream.places import top
 from lifestream.publish import head
-from lifestream.render import Renderer, filter_title, stream_url
+from lifestream.publish.encode import Encoder
+from lifestream.render import Renderer
 from lifestream.store import days
 from lifestream.types import Author, Entry, Filter, Kind, Location, Media, Near, SourceName, Stored
 from lifestream.view import calendar, sentence
 from lifestream.view.bursts import Group
+from lifestream.view.filters import filter_title, stream_url
 from lifestream.view.ribbon import SLIM, Tick, ribbon
 
 ENTRY_KEYS = [
@@ -50,7 +52,7 @@ def card(kind: Kind = "note", **fields: Any) -> str:
 
 
 def json_of(one: Stored) -> dict[str, Any]:
-    found: dict[str, Any] = orjson.loads(renderer.entry_json(one))
+    found: dict[str, Any] = orjson.loads(Encoder(renderer).entry(one))
     return found
 
 
@@ -117,7 +119,7 @@ def test_a_deleted_entry_says_who_it_was_and_nothing_else() -> None:
 
 def test_the_tombstone_of_a_private_source_does_not_tell_what_it_is_called_now() -> None:
     one = stored(title="Secret", source=SourceName("blog", "New name", "https://blog.example/key", "private"))
-    said = renderer.tombstone_json(one).decode()
+    said = Encoder(renderer).tombstone(one).decode()
     assert '"slug":"blog"' in said
     assert "New name" not in said and "key" not in said and "Secret" not in said
 

@@ -7,30 +7,16 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from PIL import Image
 from playwright.async_api import Browser, Page, Route, expect
 
-from lifestream.config import Config
 from tests.fakes import comes
-from tests.living import Living, living, on_sqlite
-from tests.pages.browser import Network, chromium, complaints_of, network
+from tests.living import Living, on_sqlite
+from tests.pages.browser import Network, complaints_of, network
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 BROAD, UPRIGHT = (64, 40), (40, 64)
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as browser:
-        yield browser
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def stream(config: Config) -> AsyncIterator[Living]:
-    async with living(config, background=False) as stream:
-        yield stream
 
 
 def picture(size: tuple[int, int]) -> bytes:

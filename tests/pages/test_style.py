@@ -66,11 +66,8 @@ def test_nothing_is_loaded_from_elsewhere(sheet: str) -> None:
     assert "//" not in re.sub(r"/\*.*?\*/", "", (top("static") / sheet).read_text("utf-8"), flags=re.S)
 
 
-def test_every_icon_that_a_page_names_is_there() -> None:
+def test_every_icon_that_a_page_or_a_module_names_is_there() -> None:
     there = set(re.findall(r'<symbol id="(\w+)"', (top("static") / "icons.svg").read_text("utf-8")))
-    named = {
-        name
-        for template in top("templates").glob("*.html")
-        for name in re.findall(r'icon\("(\w+)"\)', template.read_text("utf-8"))
-    }
-    assert named and named <= there
+    for files in (top("templates").glob("*.html"), top("static").glob("*.js")):
+        named = {name for file in files for name in re.findall(r'icon\("(\w+)"\)', file.read_text("utf-8"))}
+        assert named and named <= there

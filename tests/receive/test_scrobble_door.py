@@ -18,7 +18,7 @@ from lifestream.app import create_app, running
 from lifestream.config import Config
 from lifestream.protocol.addresses import Networks
 from lifestream.protocol.listens import md5hex
-from lifestream.receive.scrobble import FORM_LIMIT
+from lifestream.receive.desk import FORM_LIMIT
 from lifestream.store import listens, owner, sources
 from tests.fakes import AppClient
 from tests.living import on_sqlite

@@ -7,7 +7,8 @@ from typing import Any
 from lifestream.site import Site
 from lifestream.store import feeds, subscribers
 from lifestream.store.database import Store
-from lifestream.store.subscribers import HOLD, Content, DueDelivery, Failure, Request
+from lifestream.store.deliveries import Content, DueDelivery, Failure, claim, delivered, distribute, failed
+from lifestream.store.subscribers import HOLD, Request
 from lifestream.store.tables import HubContentRow, HubDeliveryRow, HubRequestRow, HubSubscriberRow
 from tests.store.story import BLOG, DAY, HOUR, NO_TIME, NOON, SECOND, count, row
 
@@ -45,22 +46,22 @@ async def subscribed(store: Store, callback: str = CALLBACK, now: datetime = NOO
 async def publishes(store: Store, body: bytes, now: datetime = NOON, *, version: int = 0) -> None:
     version = version or int(now.timestamp())
     async with store.begin() as db:
-        await subscribers.distribute(db, Content(BLOG, KEY, version, "application/atom+xml", body), now)
+        await distribute(db, Content(BLOG, KEY, version, "application/atom+xml", body), now)
 
 
 async def deliveries(store: Store, now: datetime = NOON, limit: int = 100) -> list[DueDelivery]:
     async with store.begin() as db:
-        return await subscribers.claim_deliveries(db, now, limit)
+        return await claim(db, now, limit)
 
 
 async def gets(store: Store, sent: DueDelivery, now: datetime = NOON) -> None:
     async with store.begin() as db:
-        await subscribers.delivered(db, [sent], now)
+        await delivered(db, [sent], now)
 
 
 async def fails(store: Store, sent: DueDelivery, again_at: datetime | None) -> None:
     async with store.begin() as db:
-        await subscribers.failed(db, Failure(sent, "The callback answered 500.", again_at))
+        await failed(db, Failure(sent, "The callback answered 500.", again_at))
 
 
 # -- requests and their verification ----------------------------------------------------------
