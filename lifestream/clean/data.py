@@ -24,7 +24,7 @@ def _mapping(data: Mapping[str, Any], base: str, depth: int) -> dict[str, Any]:
 def _value(name: str, value: object, base: str, depth: int) -> Any:
     if isinstance(value, str):
         return _text(name, value, base)
-    if isinstance(value, bool | int | float):
+    if isinstance(value, (int, float)):
         return value
     if depth == 0:
         return None

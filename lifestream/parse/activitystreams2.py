@@ -50,7 +50,11 @@ _WRAPPED = 3
 def sniff(document: Document) -> bool:
     if not is_json(document):
         return False
-    return "activity+json" in document.media_type.lower() or bool(_KEY.search(document.body))
+    if "activity+json" in document.media_type.lower():
+        return True
+    body = document.body
+    named = b'"@context"' in body or b'"orderedItems"' in body  # most have neither
+    return named and bool(_KEY.search(body))
 
 
 def read(document: Document) -> Feed:

@@ -14,9 +14,9 @@ from lifestream.errors import ParseError
 from lifestream.parse import encodings
 from lifestream.parse.activity import about_of, last_word, object_type_of, place_of, with_the_posting
 from lifestream.parse.document import CONTENT_CHARS, HUBS, TAGS, TEXT_CHARS, TITLE_CHARS, Document, IllFormed
-from lifestream.parse.extensions import author_of, episode_of, location_of, media_of
+from lifestream.parse.extensions import PLACES, author_of, episode_of, location_of, media_of
 from lifestream.parse.names import (
-    XML,
+    XML_LANG,
     Children,
     Element,
     absolute,
@@ -90,10 +90,13 @@ def _feed(root: Element, found: Children, base: str, *, is_rss: bool, damaged: b
     entry_base = site if is_rss and site else base
     tombstones = [_tombstone(element) for element in found.get("at:deleted-entry", ())]
     entries: list[RawEntry] = []
-    for element in _entry_elements(found):
+    elements = [element for name in ENTRIES for element in found.get(name, ()) if len(element)]
+    for element in elements:
         within = children(element)
+        if "item" in within and element.tag.endswith("item"):  # what a broken feed left inside comes out as a neighbour
+            elements += within["item"]
         entry = _entry(element, within, entry_base, site)
-        if last_word(entry.verb) == "delete" and entry.id:  # OStatus: this entry asks for its own removal
+        if entry.verb and last_word(entry.verb) == "delete" and entry.id:  # OStatus: it asks for its own removal
             tombstones.append(Tombstone(entry.id, entry.updated or entry.published))
         else:
             entries.append(entry)
@@ -103,7 +106,7 @@ def _feed(root: Element, found: Children, base: str, *, is_rss: bool, damaged: b
         site_url=site[:TEXT_CHARS],
         self_url=next((a for rel, href, _ in links if rel == "self" and (a := absolute(href, base))), "")[:TEXT_CHARS],
         hubs=_hubs(links, base),
-        language=(root.get(XML + "lang") or first_text(found, "language", "dc:language"))[:40],
+        language=(root.get(XML_LANG) or first_text(found, "language", "dc:language"))[:40],
         author=author_of(found, base),
         entries=tuple(entries),
         tombstones=tuple(stone for stone in tombstones if stone.ref),
@@ -124,15 +127,6 @@ def _bare_entry(root: Element, url: str, damaged: bool) -> Feed:
     feed_children = {name: kids for name, kids in found.items() if name not in ENTRIES}
     feed_children[name_of(root.tag)] = [root]
     return _feed(wrapped, feed_children, base, is_rss=name_of(root.tag) == "item", damaged=damaged)
-
-
-def _entry_elements(found: Children) -> list[Element]:
-    """All entries; items that a broken feed left inside other items come out as neighbours."""
-    every = [element for name in ENTRIES for element in found.get(name, ()) if len(element)]
-    for element in every:
-        if element.tag.endswith("item"):
-            every.extend(child for child in element if type(child.tag) is str and name_of(child.tag) == "item")
-    return every
 
 
 # -- one entry --------------------------------------------------------------------------------
@@ -158,7 +152,7 @@ def _entry(element: Element, found: Children, base: str, site: str) -> RawEntry:
         author=_author(found, base),
         tags=_tags(found),
         media=media_of(found, base),
-        location=_location(found) if _has_place(found) else None,
+        location=None if PLACES.isdisjoint(found) else _location(found),
         verb=first_text(found, "activity:verb")[:TEXT_CHARS],
         object_type=object_type_of(found) if "activity:verb" in found or "activity:object-type" in found else "",
         in_reply_to=_in_reply_to(found),
@@ -196,16 +190,19 @@ def _rel(given: str | None) -> str:
 
 def _alternate(links: list[tuple[str, str, str]]) -> str:
     """The first link to a page; among several, one that says it is HTML."""
-    pages = [(href, kind) for rel, href, kind in links if rel == "alternate"]
-    return next((href for href, kind in pages if "html" in kind), pages[0][0] if pages else "")
+    first = ""
+    for rel, href, kind in links:
+        if rel == "alternate":
+            if "html" in kind:
+                return href
+            first = first or href
+    return first
 
 
 def _link(found: Children, links: list[tuple[str, str, str]]) -> str:
     """The entry's page. A tracker's address gives way to the real one; a guid is an address unless it denies it."""
-    if original := first_text(found, "feedburner:origLink"):
-        return original
-    if link := first_text(found, "link") or _alternate(links):
-        return link
+    if page := first_text(found, "feedburner:origLink", "link") or _alternate(links):
+        return page
     for guid in found.get("guid", ()):
         if guid.get("isPermaLink", "true").lower() != "false" and (said := text(guid).strip()).startswith("http"):
             return said
@@ -216,15 +213,16 @@ def _link(found: Children, links: list[tuple[str, str, str]]) -> str:
 
 
 def _title(found: Children) -> Text | None:
-    for element in (*found.get("atom:title", ()), *found.get("title", ())):
-        kind = element.get("type")
-        if kind is not None or name_of(element.tag) == "atom:title":
-            made = _construct(element, kind or "text", "")
-        else:
-            said = text(element)
-            made = Text(said, html=bool(_HTML_IN_TITLE.search(said)))
-        if made.value.strip():
-            return Text(made.value.strip()[:TITLE_CHARS], made.html)
+    for name in ("atom:title", "title"):
+        for element in found.get(name, ()):
+            kind = element.get("type")
+            if kind is not None or name == "atom:title":
+                said, is_html = _construct(element, kind or "text")
+            else:
+                said = text(element)
+                is_html = bool(_HTML_IN_TITLE.search(said))
+            if said := said.strip():
+                return Text(said[:TITLE_CHARS], is_html)
     said = first_text(found, "dc:title", "media:title")
     return Text(said[:TITLE_CHARS]) if said else None
 
@@ -256,28 +254,29 @@ def _content(found: Children, base: str) -> tuple[Text | None, Text | None]:
 
 def _first_construct(found: Children, names: tuple[str, ...], default: str, base: str) -> Text | None:
     """The richest of these elements: markup before plain text, else the first that says something."""
-    best: Text | None = None
+    plain: Text | None = None
     for name in names:
         for element in found.get(name, ()):
             kind = "xhtml" if name.startswith("xhtml:") else element.get("type") or default
-            made = _construct(element, kind, base)
-            if made.value.strip() and (best is None or (made.html and not best.html)):
-                best = made
-    return best
+            said, is_html = _construct(element, kind)
+            if said.strip() and (is_html or plain is None):
+                made = Text(said, is_html, base_of(element, base))
+                if is_html:
+                    return made
+                plain = made
+    return plain
 
 
-def _construct(element: Element, kind: str, base: str) -> Text:
-    """A text construct (RFC 4287, section 3.1); also Atom 0.3's media types, with their `mode`."""
-    kind = kind.lower().strip()
-    at = base_of(element, base)
-    if kind in ("xhtml", "application/xhtml+xml") or (element.get("mode") == "xml" and len(element)):
-        return Text(inner_html(element)[:CONTENT_CHARS], html=True, base=at)
-    said = text(element)
-    if kind in ("html", "text/html") or (element.get("mode") == "escaped" and kind != "text/plain"):
-        return Text(said[:CONTENT_CHARS], html=True, base=at)
+def _construct(element: Element, kind: str) -> tuple[str, bool]:
+    """A text construct (RFC 4287, section 3.1), and whether it is HTML. Atom 0.3 has media types, and a `mode`."""
+    kind, mode = kind.lower().strip(), element.get("mode")
+    if kind in ("xhtml", "application/xhtml+xml") or (mode == "xml" and len(element)):
+        return inner_html(element)[:CONTENT_CHARS], True
+    if kind in ("html", "text/html") or (mode == "escaped" and kind != "text/plain"):
+        return text(element)[:CONTENT_CHARS], True
     if "/" in kind and not kind.startswith("text/"):  # inline XML or base64: nothing a person could read
-        return Text("")
-    return Text(said[:CONTENT_CHARS], base=at)
+        return "", False
+    return text(element)[:CONTENT_CHARS], False
 
 
 def _author(found: Children, base: str) -> Author | None:
@@ -299,11 +298,8 @@ def _tags(found: Children) -> tuple[str, ...]:
     for name in ("category", "dc:subject"):
         for element in found.get(name, ()):
             tags[(text(element) or element.get("label") or element.get("term") or "").strip()[:TEXT_CHARS]] = None
-    return tuple(tag for tag in tags if tag)[:TAGS]
-
-
-def _has_place(found: Children) -> bool:
-    return any(name.startswith(("georss:", "geo:")) for name in found)
+    tags.pop("", None)
+    return tuple(tags)[:TAGS]
 
 
 def _location(found: Children) -> Location | None:
@@ -315,8 +311,10 @@ def _location(found: Children) -> Location | None:
 
 def _language(element: Element, found: Children) -> str:
     """Of the entry, else of its content, as Mastodon writes it."""
-    said = element.get(XML + "lang") or first_text(found, "dc:language")
-    return said or next((said for content in found.get("atom:content", ()) if (said := content.get(XML + "lang"))), "")
+    said: str = element.get(XML_LANG) or first_text(found, "dc:language")
+    for content in found.get("atom:content", ()):
+        said = said or content.get(XML_LANG) or ""
+    return said
 
 
 def _data(found: Children, base: str, site: str) -> dict[str, Any]:

@@ -8,6 +8,8 @@ import re
 
 _DECLARED = re.compile(rb"""^\s*<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._:-]{1,40})["']""")
 _CHARSET = re.compile(r"""charset\s*=\s*["']?([A-Za-z0-9._:-]{1,40})""", re.I)
+# An "Ã" that no byte of 0x80 to 0xBF follows, as windows-1252 reads it: where UTF-8 was encoded once more, one does.
+_NEVER_TWICE = re.compile(rb"\xc3\x83(?![\xc2\xc5\xc6\xcb\xe2])")
 # Longest first: the BOM of UTF-32-LE begins with that of UTF-16-LE.
 _BOMS = (
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -55,7 +57,10 @@ def decode(body: bytes, media_type: str) -> str:
 
 def undouble(body: bytes) -> bytes:
     """UTF-8 that was taken for windows-1252 and encoded once more ("Ã©" for "é"), undone; anything else as it is."""
-    if b"\xc3\x83" not in body:
+    if b"\x83" not in body:  # one byte is found many times as fast as two
+        return body
+    at = body.find(b"\xc3\x83")
+    if at < 0 or _NEVER_TWICE.search(body, at):
         return body
     try:
         once = body.decode("utf-8").encode("windows-1252")

@@ -33,11 +33,12 @@ def media_of(found: Children, base: str) -> tuple[Media, ...]:
     """Enclosures, then Media RSS; each address once; a thumbnail goes to the first that has none, or stands alone."""
     every = _unique(_all_media(found, base))
     if thumbnail := _thumbnail(found, base):
+        url, width, height = thumbnail
         if not every:
-            return (thumbnail,)
+            return (Media("image", url, width, height, thumbnail=url),)
         first = every[0]
-        if not first.thumbnail and first.url != thumbnail.url:
-            every[0] = Media(first.type, first.url, first.width, first.height, first.alt, thumbnail.url)
+        if not first.thumbnail and first.url != url:
+            every[0] = Media(first.type, first.url, first.width, first.height, first.alt, url)
     return tuple(every)
 
 
@@ -69,15 +70,16 @@ def _all_media(found: Children, base: str) -> Iterator[Media | None]:
 
 
 def _media_rss(content: Element, group: Children, base: str) -> Media | None:
+    if len(content) == 0 and not group:  # as most are: all is said in its attributes
+        return _media(content, content.get("url"), base, "", content.get("width"), content.get("height"))
     within = children(content)
     player = next(iter(within.get("media:player") or group.get("media:player") or ()), None)
     url = content.get("url") or (player.get("url") if player is not None else "")
     thumbnail = _thumbnail(within, base) or _thumbnail(group, base)
     alt = first_text(within, "media:description", "media:title") or first_text(group, "media:title")
-    made = _media(content, url, base, alt, content.get("width"), content.get("height"))
-    if made is None or not thumbnail:
-        return made
-    return Media(made.type, made.url, made.width, made.height, made.alt, thumbnail.url)
+    return _media(
+        content, url, base, alt, content.get("width"), content.get("height"), thumbnail[0] if thumbnail else ""
+    )
 
 
 def _media(
@@ -87,23 +89,30 @@ def _media(
     alt: str | None = "",
     width: str | None = None,
     height: str | None = None,
+    thumbnail: str = "",
 ) -> Media | None:
     address = absolute(url or "", base)
-    if not address or len(address) > TEXT_CHARS or _AVATAR.search(address):
+    if not address or len(address) > TEXT_CHARS or _is_a_face(address):
         return None
     kind = media_type(element.get("type") or "", element.get("medium") or "", address)
     if kind == "application/x-bittorrent":  # a way to get the film, not the film
         return None
-    return Media(kind, address, pixels(width), pixels(height), (alt or "")[:TEXT_CHARS])
+    return Media(kind, address, pixels(width), pixels(height), (alt or "")[:TEXT_CHARS], thumbnail)
 
 
-def _thumbnail(found: Children, base: str) -> Media | None:
-    for element in (*found.get("media:thumbnail", ()), *found.get("itunes:image", ())):
-        address = absolute(element.get("url") or element.get("href") or "", base)
-        width, height = pixels(element.get("width")), pixels(element.get("height"))
-        if address and len(address) <= TEXT_CHARS and (width is None or width > SMALL) and not _AVATAR.search(address):
-            return Media("image", address, width, height, thumbnail=address)
+def _thumbnail(found: Children, base: str) -> tuple[str, int | None, int | None] | None:
+    """Its address, width and height."""
+    for name in ("media:thumbnail", "itunes:image"):
+        for element in found.get(name, ()):
+            address = absolute(element.get("url") or element.get("href") or "", base)
+            width = pixels(element.get("width"))
+            if address and len(address) <= TEXT_CHARS and (width is None or width > SMALL) and not _is_a_face(address):
+                return address, width, pixels(element.get("height"))
     return None
+
+
+def _is_a_face(address: str) -> bool:
+    return "avatar" in address.lower() and bool(_AVATAR.search(address))
 
 
 def media_type(given: str, medium: str, url: str) -> str:
@@ -118,7 +127,9 @@ def media_type(given: str, medium: str, url: str) -> str:
 
 
 def pixels(given: object) -> int | None:
-    found = str(given).strip() if given is not None else ""
+    if given is None:
+        return None
+    found = str(given).strip()
     return int(found) if found.isascii() and found.isdigit() and len(found) <= 5 and int(found) else None
 
 
@@ -179,10 +190,18 @@ def _duration(found: Children) -> str:
     for content in found.get("media:content", ()):
         if said := content.get("duration"):
             return str(said)
-    return next((_duration(children(group)) for group in found.get("media:group", ())), "")
+    for group in found.get("media:group", ()):
+        return _duration(children(group))
+    return ""
 
 
 # -- places -----------------------------------------------------------------------------------
+
+
+PLACES = frozenset(
+    ("georss:point", "georss:where", "georss:line", "georss:box", "georss:polygon", "geo:Point", "geo:lat")
+)
+"""Without one of these `location_of` finds nothing."""
 
 
 def location_of(found: Children) -> Location | None:
@@ -243,11 +262,11 @@ def _pair(given: str) -> tuple[str, str]:
 
 def author_of(found: Children, base: str) -> Author | None:
     """Who wrote it; several are named together. Mail addresses are nobody's business and are left out."""
-    elements = found.get("atom:author") or found.get("author") or found.get("activity:actor") or ()
-    people = [person for element in elements if (person := _person(element, base)) is not None]
-    if people:
+    if elements := found.get("atom:author") or found.get("author") or found.get("activity:actor"):
+        people = [person for element in elements if (person := _person(element, base)) is not None]
         names = dict.fromkeys(person.name for person in people if person.name)
-        return Author(", ".join(names)[:TEXT_CHARS]) if len(names) > 1 else people[0]
+        if people:
+            return Author(", ".join(names)[:TEXT_CHARS]) if len(names) > 1 else people[0]
     if creators := [name for element in found.get("dc:creator", ()) if (name := text(element).strip())]:
         return Author(", ".join(creators)[:TEXT_CHARS])
     name = _without_mail(first_text(found, "itunes:author", "managingEditor"))
@@ -260,14 +279,14 @@ def _person(element: Element, base: str) -> Author | None:
         name = _without_mail(text(element).strip())
         return Author(name) if name else None
     within = children(element)
-    links = within.get("atom:link", [])
-    page = next((link.get("href") or "" for link in links if link.get("rel", "alternate") == "alternate"), "")
-    photo = next((link.get("href") or "" for link in links if link.get("rel") == "avatar"), "")
+    links: dict[str, str] = {}
+    for link in within.get("atom:link", ()):
+        links.setdefault(link.get("rel", "alternate"), link.get("href") or "")
     name = first_text(within, "poco:displayName", "atom:name", "name", "poco:preferredUsername")
-    url = absolute(page or first_text(within, "atom:uri", "uri", "atom:url", "url"), base)
+    url = absolute(links.get("alternate") or first_text(within, "atom:uri", "uri", "atom:url", "url"), base)
     if not name and not url:
         return None
-    return Author(_without_mail(name), url[:TEXT_CHARS], absolute(photo, base)[:TEXT_CHARS])
+    return Author(_without_mail(name), url[:TEXT_CHARS], absolute(links.get("avatar", ""), base)[:TEXT_CHARS])
 
 
 def _without_mail(given: str) -> str:

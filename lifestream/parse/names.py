@@ -55,7 +55,8 @@ _NAMESPACES = {
     "urn:flickr:user": "flickr:",
     "urn:flickr:": "flickr:",
 }
-XML = "{http://www.w3.org/XML/1998/namespace}"
+XML_BASE = "{http://www.w3.org/XML/1998/namespace}base"
+XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 _HTTP = re.compile(r"https?://[^/]", re.I)
 
 
@@ -96,9 +97,10 @@ def text(element: Element) -> str:
 def first_text(found: Children, *names: str) -> str:
     """The first of these children that says something, stripped."""
     for name in names:
-        for element in found.get(name, ()):
-            if said := text(element).strip():
-                return said
+        if name in found:
+            for element in found[name]:
+                if said := text(element).strip():
+                    return said
     return ""
 
 
@@ -122,19 +124,17 @@ def inner_html(element: Element) -> str:
 
 def base_of(element: Element, inherited: str) -> str:
     """xml:base (XML Base, section 3) where it leads to http(s); a bad one is ignored."""
-    given = element.get(XML + "base")
-    if not given:
-        return inherited
-    return absolute(given, inherited) or inherited
+    given = element.get(XML_BASE) if element.keys() else ""  # to ask for an attribute costs more than that
+    return absolute(given, inherited) or inherited if given else inherited
 
 
 def absolute(url: str, base: str) -> str:
     """The http(s) address meant, or ""."""
     url = url.strip()
-    if not url:
-        return ""
+    if not url or _HTTP.match(url):
+        return url
     try:
-        joined = url if _HTTP.match(url) else urljoin(base, url)
+        joined = urljoin(base, url)
     except ValueError:
         return ""
     return joined if _HTTP.match(joined) else ""

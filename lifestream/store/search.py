@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
 
-from lifestream.clean.html import text_of_clean
+from lifestream.clean.html import spaced_text_of_clean
 from lifestream.clean.words import folded, found_in, query_words, words_of
 from lifestream.store import owner
 from lifestream.store.rows import said
@@ -149,7 +149,7 @@ def _compiled(element: _in_index, compiler: Any, **options: Any) -> str:
 
 
 def _text(title: str | None, content_html: str, summary: str, tags: Iterable[str]) -> str:
-    return f"{title or ''} {summary} {' '.join(tags)} {text_of_clean(content_html[:LONGEST_CONTENT])}"
+    return f"{title or ''} {summary} {' '.join(tags)} {spaced_text_of_clean(content_html[:LONGEST_CONTENT])}"
 
 
 def _as_stored(words: Sequence[str], on_sqlite: bool) -> Any:

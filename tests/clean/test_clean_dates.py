@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lifestream.clean.dates import ordered_at, parse_date, plausible
@@ -75,6 +75,51 @@ def test_no_text_raises(text: str) -> None:
 def test_what_was_written_is_read_back(moment: datetime) -> None:
     if timedelta(days=2) < moment.replace(tzinfo=None) - datetime.min and moment.year < 9999:
         assert parse_date(moment.isoformat()) == moment
+
+
+def numbers(least: int, most: int, digits: int = 2) -> st.SearchStrategy[str]:
+    edges = st.sampled_from([least, least + 1, most - 1, most])
+    return st.one_of(edges, st.integers(least, most)).map(lambda number: f"{number:0{digits}}")
+
+
+times = st.tuples(numbers(0, 25), numbers(0, 61), st.one_of(st.just("00"), numbers(0, 61))).map(":".join)
+offsets = st.builds(
+    lambda sign, hours, minutes: f"{sign}{hours}{minutes}", st.sampled_from("+-"), numbers(0, 25), numbers(0, 61)
+)
+
+
+@given(
+    numbers(0, 9999, 4),
+    numbers(0, 13),
+    numbers(0, 32),
+    times,
+    st.sampled_from(["", ".5", ".123456789"]),
+    st.one_of(st.just("Z"), offsets),
+)
+@example("2026", "01", "05", "10:00:00", "", "+0060")
+@example("9999", "12", "31", "23:59:59", "", "-2300")
+def test_the_usual_form_of_rfc_3339_says_what_its_other_forms_say(
+    year: str, month: str, day: str, time: str, fraction: str, zone: str
+) -> None:
+    colon = f"{zone[:-2]}:{zone[-2:]}" if zone != "Z" else zone
+    usual = parse_date(f"{year}-{month}-{day}T{time}{fraction}{colon}")
+    assert repr(usual) == repr(parse_date(f"{year}-{month}-{day} {time}{fraction} {zone}"))
+
+
+@given(
+    numbers(0, 9999, 4),
+    st.sampled_from(["Jan", "Feb", "Sep", "Dec", "Okt", "Foo"]),
+    numbers(0, 32),
+    times,
+    st.one_of(st.sampled_from(["GMT", "UTC", "EST", "NZDT", "JST", "XYZ", "Z"]), offsets),
+)
+@example("2026", "Jan", "05", "10:00:00", "+0060")
+@example("0001", "Jan", "01", "00:00:00", "+2300")
+def test_the_usual_form_of_rfc_822_says_what_its_other_forms_say(
+    year: str, month: str, day: str, time: str, zone: str
+) -> None:
+    usual = parse_date(f"Mon, {day} {month} {year} {time} {zone}")
+    assert repr(usual) == repr(parse_date(f"{day} {month} {year} {time} {zone}"))
 
 
 @pytest.mark.parametrize("published", [None, datetime(1994, 12, 31, tzinfo=UTC), TEN + timedelta(days=2)])

@@ -104,8 +104,14 @@ def test_a_counter_is_no_picture() -> None:
 
 
 @pytest.mark.parametrize(
-    "monster", ["<div>" * 20_000, "<a href=x><b>" * 20_000, "&" * 200_000, "<a " + "b=1 " * 60_000 + ">"]
-)
+    "monster",
+    [
+        "<div>" * 20_000, "<a href=x><b>" * 20_000, "&" * 200_000, "<a " + "b=1 " * 60_000 + ">",
+        # Ends that end nothing, and elements that are nested in each other only.
+        "<div><!</div>" * 30_000, '<div t="</div>">' * 30_000, "<div><table><tr><td></div></table>" * 30_000,
+        "<dd><li>" * 30_000,
+    ],
+)  # fmt: skip
 def test_monstrous_markup_becomes_text_at_once(monster: str) -> None:
     cleaned = clean_html(f"Hello {monster} world", BASE)
     assert cleaned.startswith("Hello")
@@ -210,6 +216,7 @@ def test_a_summary_ends_between_words() -> None:
     [
         ("https://b.example/a?b=1&c=2#d", "https://b.example/a?b=1&c=2#d"),
         ("../x y", "https://b.example/x%20y"),
+        ("/a/b.c/", "https://b.example/a/b.c/"), ("/a/../b", "https://b.example/b"), ("//c.example/a", "https://c.example/a"),
         ("HTTP://c.example/", "HTTP://c.example/"),
         ("javascript:alert(1)", ""), ("data:text/html,x", ""), ("file:///etc/passwd", ""), ("tel:1", ""), ("", ""),
         ("https://user:pass@evil.example/", ""), ("http://b.example:99999/", ""), ("http://[::1", ""),

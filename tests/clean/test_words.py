@@ -15,6 +15,8 @@ from lifestream.clean.words import LONGEST, folded, found_in, query_words, words
         ("snake_case and kebab-case v2.0", ["snake", "case", "and", "kebab", "case", "v2", "0"]),
         ("\u732b\u304c\u3044\u308b cat", ["\u732b", "\u304b\u3099"[:1], "\u3044", "\u308b", "cat"]),
         ("\u041c\u043e\u0441\u043a\u0432\u0430", ["\u043c\u043e\u0441\u043a\u0432\u0430"]),
+        ("go\u2192on \u732bcat\u2605dog", ["go", "on", "\u732b", "cat", "dog"]),
+        ("lone \ud800 half", ["lone", "half"]),
         ("\ufb01ne \u2460", ["fine", "1"]),
         ("", []),
         ("\U0001f600 !!!", []),
@@ -26,6 +28,7 @@ def test_case_accents_and_signs_do_not_matter(text: str, words: list[str]) -> No
 
 def test_a_word_has_an_end() -> None:
     assert words_of("x" * 1000) == ["x" * LONGEST]
+    assert words_of("\u0416" * 1000) == ["\u0436" * LONGEST]
 
 
 @pytest.mark.parametrize(

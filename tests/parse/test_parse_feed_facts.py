@@ -75,3 +75,10 @@ def test_an_object_does_not_shadow_its_entry_even_in_ruins() -> None:
     (found,) = parse(body, "", URL).entries  # an attribute without quotes: only feedparser reads on
     assert found.title is not None
     assert (found.id, found.title.value, found.link) == ("urn:mine", "Mine", "https://b.example/1")
+
+
+def test_items_that_were_left_inside_others_are_their_neighbours() -> None:
+    found = rss(
+        "<item><title>a</title><item><title>b</title><item><title>c</title></item></item></item><item><guid>d</guid></item>"
+    )
+    assert [entry.title.value if entry.title else entry.id for entry in found.entries] == ["a", "d", "b", "c"]
