@@ -43,7 +43,7 @@ from lifestream.types import KINDS, Feed, Kind, Source, Via
 
 log = get_logger(__name__)
 
-MANY, LONG = 20, 64 * 1024
+MANY, LONG = 20, 16 * 1024
 """More entries or characters than this are cleaned elsewhere, before the writer is taken."""
 SETTLED = timedelta(hours=1)
 """So long after its push an entry may be missing from a complete document, which some cache keeps."""

@@ -13,12 +13,14 @@ from lifestream.clean.entries import Identified, clean, identify
 from lifestream.errors import ParseError
 from lifestream.parse import parse, parse_well_formed
 from lifestream.parse.packed import Packed, travels
-from lifestream.parse.worker import MEMORY, in_worker
+from lifestream.parse.worker import in_worker
 from lifestream.types import Feed, Kind
 
 IN_PLACE = 16 * 1024
 """A well-formed document of so many bytes is read in half a millisecond, the worst that could be thought of in 15,
 while a warm worker answers in one; a larger one takes the worker no longer than us."""
+READ_WITHIN, READ_WITHIN_MORE = 10.0, 1.0
+"""Seconds for reading a document, and for each MB of it."""
 CLEAN_WITHIN = 60.0
 AT_ONCE = 2000
 """Entries that are cleaned in one go, so that there are never more of them unpacked."""
@@ -35,9 +37,7 @@ class Reading:
 travels(Identified, Reading)
 
 
-async def read_document(
-    body: bytes, media_type: str, url: str, *, timeout: float = 10.0, memory: int = MEMORY
-) -> Reading:
+async def read_document(body: bytes, media_type: str, url: str) -> Reading:
     """The feed in this document. `ParseTimeout` when reading it took too long or too much memory, else `ParseError`."""
     if len(body) <= IN_PLACE:
         try:
@@ -45,7 +45,8 @@ async def read_document(
                 return Reading(feed, identify(feed, url))
         except (ValueError, TypeError, AttributeError, LookupError, RecursionError, AssertionError) as error:
             raise ParseError(f"The document could not be read: {type(error).__name__}.") from error
-    return await in_worker(_read, body, media_type, url, timeout=timeout, memory=memory)
+    timeout = READ_WITHIN + READ_WITHIN_MORE * len(body) / 1e6
+    return await in_worker(_read, body, media_type, url, timeout=timeout)
 
 
 async def clean_in_worker(

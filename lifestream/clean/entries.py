@@ -65,11 +65,11 @@ class Identified:
 
 def identify(feed: Feed, url: str) -> list[Identified]:
     """The document's entries in its order; the same one twice is one, the later `updated` wins."""
-    link_keys = [_link_key(raw, feed, url) for raw in feed.entries]
-    pages = Counter(link_keys)
-    shared = _shared_ids(feed, link_keys)
+    names = [(raw.id, _link_key(raw, feed, url)) for raw in feed.entries]
+    pages = Counter(link_key for _, link_key in names)
+    shared = _shared_ids(feed, names)
     found: dict[str, Identified] = {}
-    for at, (raw, link_key) in enumerate(zip(feed.entries, link_keys, strict=True)):
+    for at, (raw, (_, link_key)) in enumerate(zip(feed.entries, names, strict=True)):
         if _says_nothing(raw):
             continue
         own_page = pages[link_key] == 1 and _has_own_page(raw)
@@ -90,16 +90,16 @@ def tombstone_identities(feed: Feed) -> dict[str, datetime | None]:
     return gone
 
 
-def _shared_ids(feed: Feed, link_keys: Sequence[str]) -> set[str]:
+def _shared_ids(feed: Feed, names: Sequence[tuple[str, str]]) -> set[str]:
     """Ids that different posts have, a publisher's mistake. Other pages or other dates of publication make other posts;
     another text alone is an edit, if it has a date."""
-    repeated = {given for given, count in Counter(raw.id for raw in feed.entries).items() if count > 1 and given}
+    repeated = {given for given, count in Counter(given for given, _ in names).items() if count > 1 and given}
     if not repeated:
         return repeated
     posts: dict[str, set[tuple[str, ...]]] = {given: set() for given in repeated}
-    for raw, link_key in zip(feed.entries, link_keys, strict=True):
-        if raw.id in repeated:
-            posts[raw.id].add(_told_apart_by(raw, link_key))
+    for raw, (given, link_key) in zip(feed.entries, names, strict=True):
+        if given in repeated:
+            posts[given].add(_told_apart_by(raw, link_key))
     return {given for given, different in posts.items() if len(different) > 1}
 
 
@@ -169,8 +169,10 @@ def _size(raw: RawEntry) -> int:
 
 def _published(raw: RawEntry, updated: datetime | None) -> datetime | None:
     """The year 1 is where calendars of programs begin: no date at all."""
-    dates = (parse_date(raw.published), updated)
-    return next((found for found in dates if found is not None and found.year > 1), None)
+    published = parse_date(raw.published) if raw.published else None
+    if published is not None and published.year > 1:
+        return published
+    return updated if updated is not None and updated.year > 1 else None
 
 
 def digest_of(raw: RawEntry) -> str:

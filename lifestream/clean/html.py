@@ -211,6 +211,8 @@ def summary_of(text: str, limit: int = 300) -> str:
 def web_address(url: str, base: str = "") -> str:
     """The absolute http(s) address meant, or "". Reads what a browser would (WHATWG URL, section 4.4): no tabs or
     line breaks, backslashes as slashes, no credentials."""
+    if not url:
+        return ""
     if len(url) <= _ADDRESS_CHARS:
         if _PLAIN_ADDRESS.fullmatch(url):
             return url

@@ -53,7 +53,9 @@ def _read(document: Document, reader: ModuleType) -> Feed:
 def parse_well_formed(body: bytes, media_type: str, url: str) -> Feed | None:
     """The same in little time; None for a document that needs repairs or another reader, or one that is slow."""
     document = Document(body, media_type, url)
-    reader = next(_readers(document))
+    reader = next(_readers(document), None)
+    if reader is None:
+        raise ParseError(what_was_seen(document))
     if hasattr(reader, "SLOW") or _PAGE.search(body, 0, 1024):
         return None
     try:
@@ -64,11 +66,8 @@ def parse_well_formed(body: bytes, media_type: str, url: str) -> Feed | None:
 
 
 def _readers(document: Document) -> Iterator[ModuleType]:
-    """Those that take the document for theirs, at least one. Raises ParseError."""
-    found = [reader for reader in readers() if reader.sniff(document)]
-    if not found:
-        raise ParseError(what_was_seen(document))
-    return iter(found)
+    """Those that take the document for theirs; the later ones are asked only where the earlier ones fail."""
+    return (reader for reader in readers() if reader.sniff(document))
 
 
 @cache

@@ -5,7 +5,10 @@ huge. What is ill-formed raises `IllFormed` and is `illformed.py`'s business.
 """
 
 import re
+from collections import deque
+from collections.abc import Iterable, Iterator
 from html import unescape
+from itertools import chain
 from typing import Any
 
 from lxml import etree
@@ -27,15 +30,24 @@ from lifestream.parse.names import (
     name_of,
     text,
 )
+from lifestream.parse.packed import Packed
 from lifestream.types import Author, Cloud, Feed, Location, RawEntry, Text, Tombstone
 
 FEEDS = ("atom:feed", "feed", "rss", "rdf:RDF", "RDF", "channel")
 ENTRIES = ("atom:entry", "entry", "item")
+LONG = 4 * 1024 * 1024
+"""A longer document is never in memory as a tree, which would take ten times its size."""
+PIECE = 64 * 1024
 _LOOKS = re.compile(rb"<(?:[A-Za-z0-9_-]{1,30}:)?(feed|rss|RDF|entry|item|channel)[\s>/]")
 _HTML_IN_TITLE = re.compile(
     r"&(?:#\d{1,7}|#[xX][\da-fA-F]{1,6}|[A-Za-z][A-Za-z\d]{1,31});"
     r"|</?(?:a|abbr|b|big|br|cite|code|del|em|font|i|img|ins|kbd|mark|p|q|s|small|span|strike|strong|sub|sup|tt|u|wbr)\b[^<>]*>"
 )
+# DOCTYPE inert, nothing fetched, depth and text bounded by libxml2's own limits.
+_SAFE: dict[str, Any] = {
+    "resolve_entities": False, "no_network": True, "load_dtd": False, "dtd_validation": False,
+    "attribute_defaults": False, "huge_tree": False, "remove_comments": True, "remove_pis": True,
+}  # fmt: skip
 _IANA = "http://www.iana.org/assignments/relation/"
 
 
@@ -49,22 +61,54 @@ def read(document: Document) -> Feed:
     if forced is None:
         body = encodings.undouble(body)
     try:
+        if len(body) > LONG:
+            return _read_long(body, forced, document.url)
         root = etree.fromstring(body, xml_parser(encoding=forced))
     except (etree.XMLSyntaxError, ValueError) as error:
         raise IllFormed(f"The document is not well-formed XML: {error}.") from error
     return feed_of(root, document.url)
 
 
+def _read_long(body: bytes, encoding: str | None, url: str) -> Feed:
+    """Without ever having all entries in memory: it is read once for what it says of itself, wherever that stands, and
+    once more for its entries."""
+    walk = _LongDocument(body, encoding)
+    deque(walk, maxlen=0)
+    return feed_of(walk.root, url, entries=_LongDocument(body, encoding))
+
+
+class _LongDocument:
+    """Its entries one by one, each gone from the tree when the next one comes. `root` is there at the end, and has what
+    is left."""
+
+    def __init__(self, body: bytes, encoding: str | None) -> None:
+        self.root: Element = None
+        self._body = body
+        self._parser = etree.XMLPullParser(("end",), tag=("{*}entry", "{*}item"), encoding=encoding, **_SAFE)
+
+    def __iter__(self) -> Iterator[Element]:
+        before: Element = None
+        for start in range(0, len(self._body), PIECE):
+            self._parser.feed(self._body[start : start + PIECE])
+            for _, element in self._parser.read_events():
+                parent = element.getparent()
+                if parent is None or name_of(element.tag) not in ENTRIES or name_of(parent.tag) not in FEEDS:
+                    continue
+                yield element
+                # Never the last one: libxml2 may be about to add to the text behind it.
+                if before is not None:
+                    before.getparent().remove(before)
+                before = element
+        self.root = self._parser.close()
+
+
 def xml_parser(*, encoding: str | None = None, recover: bool = False) -> "etree.XMLParser":
-    """DOCTYPE inert, nothing fetched, depth and text bounded by libxml2's own limits."""
-    return etree.XMLParser(
-        encoding=encoding, recover=recover, resolve_entities=False, no_network=True, load_dtd=False,
-        dtd_validation=False, attribute_defaults=False, huge_tree=False, remove_comments=True, remove_pis=True,
-    )  # fmt: skip
+    return etree.XMLParser(encoding=encoding, recover=recover, **_SAFE)
 
 
-def feed_of(root: Element, url: str, *, damaged: bool = False) -> Feed:
-    """The feed in this tree: its root, or (pages that wrap one) the first one inside."""
+def feed_of(root: Element, url: str, *, damaged: bool = False, entries: Iterable[Element] | None = None) -> Feed:
+    """The feed in this tree: its root, or (pages that wrap one) the first one inside. `entries` are those of a long
+    document, which are not in the tree."""
     name = name_of(root.tag)
     if name not in FEEDS and name not in ENTRIES:
         inside = (node for node in root.iter("{*}feed", "{*}rss", "{*}RDF") if name_of(node.tag) in FEEDS)
@@ -80,26 +124,20 @@ def feed_of(root: Element, url: str, *, damaged: bool = False) -> Feed:
         for inner, elements in children(channel).items():
             found.setdefault(inner, []).extend(elements)
         base = base_of(channel, base)
-    return _feed(root, found, base, is_rss=name not in ("atom:feed", "feed"), damaged=damaged)
+    return _feed(root, found, base, is_rss=name not in ("atom:feed", "feed"), damaged=damaged, long=entries)
 
 
-def _feed(root: Element, found: Children, base: str, *, is_rss: bool, damaged: bool) -> Feed:
+def _feed(
+    root: Element, found: Children, base: str, *, is_rss: bool, damaged: bool, long: Iterable[Element] | None = None
+) -> Feed:
     links = _links(found)
     site = absolute(_alternate(links) or first_text(found, "link"), base)
     # RSS says nothing of relative addresses; its writers mean the site, not the place where the feed happens to be.
     entry_base = site if is_rss and site else base
     tombstones = [_tombstone(element) for element in found.get("at:deleted-entry", ())]
-    entries: list[RawEntry] = []
-    elements = [element for name in ENTRIES for element in found.get(name, ()) if len(element)]
-    for element in elements:
-        within = children(element)
-        if "item" in within and element.tag.endswith("item"):  # what a broken feed left inside comes out as a neighbour
-            elements += within["item"]
-        entry = _entry(element, within, entry_base, site)
-        if entry.verb and last_word(entry.verb) == "delete" and entry.id:  # OStatus: it asks for its own removal
-            tombstones.append(Tombstone(entry.id, entry.updated or entry.published))
-        else:
-            entries.append(entry)
+    elements = [element for name in ENTRIES for element in found.get(name, ())] if long is None else long
+    entries = _entries(elements, entry_base, site, tombstones)
+    every = tuple(entries) if long is None else Packed.of(entries)
     return Feed(
         format="rss" if is_rss else "atom",
         title=_plain_title(_title(found))[:TEXT_CHARS],
@@ -108,7 +146,7 @@ def _feed(root: Element, found: Children, base: str, *, is_rss: bool, damaged: b
         hubs=_hubs(links, base),
         language=(root.get(XML_LANG) or first_text(found, "language", "dc:language"))[:40],
         author=author_of(found, base),
-        entries=tuple(entries),
+        entries=every,
         tombstones=tuple(stone for stone in tombstones if stone.ref),
         damaged=damaged,
         next_page=_older(links, base),
@@ -116,6 +154,21 @@ def _feed(root: Element, found: Children, base: str, *, is_rss: bool, damaged: b
         cloud=_cloud(found),
         generator=first_text(found, "atom:generator", "generator")[:TEXT_CHARS],
     )
+
+
+def _entries(elements: Iterable[Element], base: str, site: str, tombstones: list[Tombstone]) -> Iterator[RawEntry]:
+    inside: list[Element] = []
+    for element in chain(elements, inside):
+        if not len(element):
+            continue
+        within = children(element)
+        if "item" in within and element.tag.endswith("item"):  # what a broken feed left inside comes out as a neighbour
+            inside += within["item"]
+        entry = _entry(element, within, base, site)
+        if entry.verb and last_word(entry.verb) == "delete" and entry.id:  # OStatus: it asks for its own removal
+            tombstones.append(Tombstone(entry.id, entry.updated or entry.published))
+        else:
+            yield entry
 
 
 def _bare_entry(root: Element, url: str, damaged: bool) -> Feed:
