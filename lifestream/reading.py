@@ -34,7 +34,7 @@ class Reading:
     items: Sequence[Identified]
 
 
-travels(Identified, Reading)
+travels(Identified)
 
 
 async def read_document(body: bytes, media_type: str, url: str) -> Reading:
@@ -46,7 +46,8 @@ async def read_document(body: bytes, media_type: str, url: str) -> Reading:
         except (ValueError, TypeError, AttributeError, LookupError, RecursionError, AssertionError) as error:
             raise ParseError(f"The document could not be read: {type(error).__name__}.") from error
     timeout = READ_WITHIN + READ_WITHIN_MORE * len(body) / 1e6
-    return await in_worker(_read, body, media_type, url, timeout=timeout)
+    read, items = await in_worker(_read, body, media_type, url, timeout=timeout)
+    return Reading(read, list(items))
 
 
 async def clean_in_worker(
@@ -62,10 +63,10 @@ async def clean_in_worker(
     return cleaned
 
 
-def _read(body: bytes, media_type: str, url: str) -> Reading:
+def _read(body: bytes, media_type: str, url: str) -> tuple[Feed, Packed[Identified]]:
     feed = parse(body, media_type, url)
     packed = feed.entries if isinstance(feed.entries, Packed) else Packed.of(feed.entries)
-    return Reading(replace(feed, entries=packed), identify(feed, url))
+    return replace(feed, entries=packed), Packed.of(identify(feed, url))
 
 
 def _clean(
