@@ -210,6 +210,8 @@ def _doing(source: Source) -> str:
             return "It is paused: nothing is taken in."
         case "failing" | "denied":
             return source.last_error or "It needs you."
+    if source.last_error:
+        return source.last_error
     arrival = {
         "websub": "Its hub pushes it.", "rsscloud": "Its cloud tells of news.", "hub": "It is pushed through our hub.",
         "polling": "It is checked from time to time.", "local": "It is written here.",

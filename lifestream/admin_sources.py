@@ -18,7 +18,7 @@ from lifestream.access import Caller, caller_of, led_here
 from lifestream.admin import owners_form
 from lifestream.clean.dates import ordered_at
 from lifestream.discover import FoundFeed
-from lifestream.errors import Conflict, InvalidInput, LifestreamError
+from lifestream.errors import Conflict, InvalidInput, LifestreamError, NotFound
 from lifestream.handshake import TOLD_BY, Known, Step, handshake_of
 from lifestream.pages import respond
 from lifestream.site import Site
@@ -41,7 +41,8 @@ FORMATS = {
     "h-feed": "The page itself",
 }  # fmt: skip
 NOTHING: dict[str, Any] = {
-    "url": "", "error": "", "feeds": [], "best": None, "tried": (), "took": "", "form": None,
+    "url": "", "error": "", "nothing": False, "feeds": [], "best": None, "tried": (), "unreadable": {}, "took": "",
+    "form": None,
 }  # fmt: skip
 PLAIN = {"title": "", "slug": "", "kind": "", "visibility": "", "hub": "auto"}
 
@@ -213,8 +214,22 @@ async def act(request: Request) -> Response:
         async with site.store.begin(rings=[bells.LOG, bells.SUBSCRIPTIONS, bells.HUB]) as db:
             await sources.remove(db, await sources.get(db, slug, audience="owner"), site.now())
         return _to("/admin/sources", f"“{slug}” was removed.")
+    if action == "address":
+        return await _put_elsewhere(site, slug, form.get("url", ""))
     back = _handshake_of(slug) if form.get("back") == "handshake" else "/admin/sources"
     return _to(back, await _done(site, slug, action))
+
+
+async def _put_elsewhere(site: Site, slug: str, url: str) -> Response:
+    try:
+        await change_source(site, slug, SourceChange(url=url))
+    except (ValidationError, InvalidInput, Conflict) as error:
+        return _to("/admin/sources", _sentence(error))
+    return _to(_handshake_of(slug), f"Followed from now on at its new address: {slug}")
+
+
+def _sentence(error: Exception) -> str:
+    return error.errors()[0]["msg"] + "." if isinstance(error, ValidationError) else str(error)
 
 
 async def _done(site: Site, slug: str, action: str) -> str:
@@ -250,12 +265,17 @@ async def add_page(request: Request) -> Response:
     except InvalidInput as error:
         return await _add(request, caller, {"url": url, "error": str(error)})
     except LifestreamError as error:
-        return await _add(request, caller, {"url": url, "error": str(error), "form": PLAIN | {"url": url}})
+        nothing = isinstance(error, NotFound)
+        found = {"url": url, "error": str(error), "nothing": nothing, "form": PLAIN | {"url": url}}
+        return await _add(request, caller, found)
     feeds = [_offered(request, number, one) for number, one in enumerate(listing.feeds)]
     best = next((one["feed"] for one in feeds if not one["feed"].followed), None)
     took = rules.lasting(monotonic() - began)
-    found = {"url": url, "feeds": feeds, "best": best, "tried": listing.tried, "took": took}
-    return await _add(request, caller, found | {"form": await _guessed(site, best)})
+    found = {
+        "url": url, "feeds": feeds, "best": best, "tried": listing.tried, "unreadable": listing.unreadable,
+        "took": took, "form": await _guessed(site, best),
+    }  # fmt: skip
+    return await _add(request, caller, found)
 
 
 async def _add(request: Request, caller: Caller, context: dict[str, Any]) -> Response:
@@ -301,8 +321,7 @@ async def add(request: Request) -> Response:
         hub = given["hub"].strip() or "auto"
         source = await add_source(site, NewSource(**asked, visibility=visibility, hub=hub))
     except (ValidationError, LifestreamError) as error:
-        said = error.errors()[0]["msg"] + "." if isinstance(error, ValidationError) else str(error)
-        return await _add(request, caller, {"url": given["url"], "error": said, "form": given})
+        return await _add(request, caller, {"url": given["url"], "error": _sentence(error), "form": given})
     page = "/admin/sources" if source.local else _handshake_of(source.slug)
     return _to(page, f"“{source.slug}” was added.")
 

@@ -119,7 +119,8 @@ class PreviewEntry(BaseModel):
 
 
 class FoundFeed(BaseModel):
-    """`pushed`: a hub tells of news. `followed`: the slug of the source that it is already."""
+    """`pushed`: a hub tells of news. `moved_to`: where it says that it is from now on. `followed`: the slug of the
+    source that it is already."""
 
     url: str
     title: str
@@ -128,13 +129,22 @@ class FoundFeed(BaseModel):
     hub: str | None
     pushed: bool
     count: int
+    moved_to: str | None
     followed: str | None
     entries: list[PreviewEntry]
 
 
+class UnreadableFeed(BaseModel):
+    url: str
+    why: str
+
+
 class FoundFeeds(BaseModel):
+    """`tried` are the addresses that were asked; `unreadable` those that were named as feeds and gave none."""
+
     feeds: list[FoundFeed]
-    tried: Any
+    tried: list[str]
+    unreadable: list[UnreadableFeed]
 
 
 class Step(BaseModel):

@@ -291,7 +291,8 @@ async def post_discover(asked: AddressIn, site: SiteOf, renderer: RendererOf) ->
     """The feeds at an address, best first, each with its newest entries as they would look. Nothing is stored."""
     listing = await discover.feeds_at(site, typed_address(asked.url))
     found = [_found_feed(one, renderer, site.now()) for one in listing.feeds]
-    return _json({"feeds": found, "tried": listing.tried})
+    unreadable = [{"url": url, "why": why} for url, why in listing.unreadable.items()]
+    return _json({"feeds": found, "tried": listing.tried, "unreadable": unreadable})
 
 
 # -- what went over the wire ------------------------------------------------------------------
@@ -424,6 +425,7 @@ def _found_feed(found: discover.FoundFeed, renderer: Renderer, now: datetime) ->
         "hub": found.hub,
         "pushed": found.pushed,
         "count": found.count,
+        "moved_to": found.moved_to,
         "followed": found.followed,
         "entries": [
             {

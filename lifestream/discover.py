@@ -5,8 +5,8 @@ Adding a source finds its one feed by itself (flow.py); this is for the owner wh
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from urllib.parse import urljoin, urlsplit
@@ -17,7 +17,18 @@ from lifestream.fetch import Document, fetch
 from lifestream.parse.worker import in_worker
 from lifestream.protocol.hub import address_key
 from lifestream.protocol.known_hubs import known_hub
-from lifestream.protocol.links import LED_ON, Link, advertised, feeds_in, html_links, is_of_comments, parse_link_header
+from lifestream.protocol.links import (
+    LED_ON,
+    Link,
+    Page,
+    advertised,
+    feeds_in,
+    html_links,
+    is_of_comments,
+    nothing_found,
+    parse_link_header,
+)
+from lifestream.protocol.moves import moved_to
 from lifestream.reading import Reading, read_document
 from lifestream.site import Site
 from lifestream.store import sources
@@ -39,7 +50,8 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class FoundFeed:
-    """A feed as it would be followed. `followed` is the source that has it already; `entries` are its newest ones."""
+    """A feed as it would be followed. `followed` is the source that has it already; `entries` are its newest ones;
+    `moved_to` where it says that it is from now on."""
 
     url: str
     self_url: str
@@ -50,15 +62,18 @@ class FoundFeed:
     pushed: bool
     count: int
     entries: tuple[Entry, ...]
+    moved_to: str | None = None
     followed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """`tried` are the addresses that were asked."""
+    """`tried` are the addresses that were asked; `unreadable` those of them that were said to be feeds and gave none,
+    each with why."""
 
     feeds: tuple[FoundFeed, ...]
     tried: tuple[str, ...]
+    unreadable: Mapping[str, str]
 
 
 async def feeds_at(site: Site, url: str, *, within: float = WITHIN) -> Listing:
@@ -66,42 +81,58 @@ async def feeds_at(site: Site, url: str, *, within: float = WITHIN) -> Listing:
 
     Raises FetchError when there is no answer at `url`, NotFound when there is no feed.
     """
-    search = _Search(site)
+    search = _Search(site, url)
     try:
         async with asyncio.timeout(within):
-            await search.everywhere(url)
+            await search.everywhere()
     except TimeoutError:
         if search.page is None:
             host = urlsplit(url).hostname
             raise TimedOut(f"{host} did not answer within {within:g} s; try again later.", url=url) from None
+    assert search.page
+    unreadable = {one: why for one, why in search.why.items() if one in search.named}
     if not search.found:
-        raise NotFound(_nothing_at(search.page.url if search.page else url, search.tried[1:]))
-    return Listing(await _with_followed(site, _merged(sorted(search.found, key=_rank))), tuple(search.tried))
+        guessed = [one for one in search.tried[1:] if one not in unreadable]
+        raise NotFound(nothing_found(_page(search.page, search.why.get(url, "")), unreadable, guessed))
+    feeds = await _with_followed(site, _merged(sorted(search.found, key=_rank)))
+    return Listing(feeds, tuple(search.tried), unreadable)
 
 
 class _Search:
-    """One look around: each address is asked once."""
+    """One look around: each address is asked once. `named` are those that somebody said are feeds, `moves` those that
+    feeds say they have moved to; `why` says of each address that gave none what was there instead.
+    """
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, url: str) -> None:
         self.page: Document | None = None
         self.tried: list[str] = []
+        self.named: set[str] = set()
+        self.moves: dict[str, str] = {}
         self.found: list[FoundFeed] = []
+        self.why: dict[str, str] = {}
         self._site = site
+        self._url = url
         self._turns = asyncio.Semaphore(AT_ONCE)
 
-    async def everywhere(self, url: str) -> None:
+    async def everywhere(self) -> None:
         """Goes on to the next place only where the ones before had no more than a page that may be a feed by chance."""
-        self.tried.append(url)
-        self.page = page = await self._document(url)
-        links = _links(page)
-        await self._take(page)
+        self.tried.append(self._url)
+        self.page = page = await self._document(self._url)
+        links = {link.url: link.title for link in _links(page)[:LINKED_TRIED]}
+        with self._told(self._url):
+            await self._take(page)
         if self._only_pages():
-            await self._visit({link.url: link.title for link in links[:LINKED_TRIED]})
+            await self._visit_named(links)
+        await self._visit_named(dict(self.moves))
         if self._only_pages():
             await self._visit({urljoin(page.url, path): "" for path in WELL_KNOWN})
 
     def _only_pages(self) -> bool:
         return all(one.format == "h-feed" for one in self.found)
+
+    async def _visit_named(self, titles: dict[str, str]) -> None:
+        self.named |= titles.keys() - {self._url}
+        await self._visit(titles)
 
     async def _visit(self, titles: dict[str, str]) -> None:
         new = {url: title for url, title in titles.items() if url not in self.tried}
@@ -109,34 +140,47 @@ class _Search:
         await asyncio.gather(*(self._look(url, title) for url, title in new.items()))
 
     async def _look(self, url: str, title: str) -> None:
-        async with self._turns:
-            with suppress(FetchError):
+        with self._told(url):
+            async with self._turns:
                 await self._take(await self._document(url), title)
 
+    @contextmanager
+    def _told(self, url: str) -> Iterator[None]:
+        """Keeps what is wrong with an address, also where time runs out inside."""
+        self.why[url] = "Time ran out before it was read."
+        try:
+            yield
+        except (FetchError, ParseError) as error:
+            self.why[url] = str(error)
+        else:
+            del self.why[url]
+
     async def _document(self, url: str) -> Document:
+        client = self._site.client_for(url, named_by=self._url)
         with self._site.exchanges.asking("discovery", about=url):
-            document = await fetch(self._site.client, url)
+            document = await fetch(client, url)
         assert isinstance(document, Document)
         return document
 
     async def _take(self, document: Document, title: str = "") -> None:
-        """Adds what is here, or where this says that its entries are."""
-        try:
+        """Adds what is here, or where this says that its entries are. Raises ParseError where neither is a feed."""
+        reading = await read_document(document.body, document.media_type, document.url)
+        for _ in range(LED_ON):
+            if not (elsewhere := reading.feed.entries_at):
+                break
+            title = title or reading.feed.title
+            self.tried.append(elsewhere)
+            document = await self._document(elsewhere)
             reading = await read_document(document.body, document.media_type, document.url)
-            for _ in range(LED_ON):
-                if not (elsewhere := reading.feed.entries_at):
-                    break
-                title = title or reading.feed.title
-                self.tried.append(elsewhere)
-                document = await self._document(elsewhere)
-                reading = await read_document(document.body, document.media_type, document.url)
-            if reading.feed.entries or reading.feed.format != "h-feed":
-                self.found.append(await _found(document, reading, title, self._site.now()))
-        except (FetchError, ParseError):  # so nothing that can be followed is here
-            pass
+        feed = reading.feed
+        if to := moved_to(feed, self._url, document.url):
+            self.moves[to] = title or feed.title
+        if not feed.entries and (to or feed.format == "h-feed"):
+            raise ParseError(f"It only says that the feed has moved to {to}." if to else "This page has no entries.")
+        self.found.append(await _found(document, reading, title, to, self._site.now()))
 
 
-async def _found(document: Document, reading: Reading, title: str, now: datetime) -> FoundFeed:
+async def _found(document: Document, reading: Reading, title: str, moved: str, now: datetime) -> FoundFeed:
     feed = reading.feed
     told = advertised(parse_link_header(document.links, document.url), feed.hubs, feed.self_url)
     known = known_hub(document.url)
@@ -154,7 +198,12 @@ async def _found(document: Document, reading: Reading, title: str, now: datetime
         pushed=bool(hub or feed.cloud),
         count=len(items),
         entries=tuple(cleaned[:PREVIEWED]),
+        moved_to=moved or None,
     )
+
+
+def _page(document: Document, why: str) -> Page:
+    return Page(document.url, document.body, document.media_type, document.links, why=why)
 
 
 def _links(page: Document) -> list[Link]:
@@ -164,8 +213,9 @@ def _links(page: Document) -> list[Link]:
     ]
 
 
-def _rank(found: FoundFeed) -> tuple[bool, bool, int]:
-    return is_of_comments(found.url, found.title), not found.pushed, _BEST_FIRST.index(found.format)
+def _rank(found: FoundFeed) -> tuple[bool, bool, bool, int]:
+    comments = is_of_comments(found.url, found.title)
+    return comments, bool(found.moved_to), not found.pushed, _BEST_FIRST.index(found.format)
 
 
 def _merged(found: Iterable[FoundFeed]) -> list[FoundFeed]:
@@ -185,10 +235,3 @@ async def _with_followed(site: Site, found: Iterable[FoundFeed]) -> tuple[FoundF
     enough to be somebody's."""
     async with site.store.read() as db:
         return tuple([replace(one, followed=await sources.at_address(db, one.url)) for one in found])
-
-
-def _nothing_at(url: str, tried: Sequence[str]) -> str:
-    """In a sentence what was seen: addresses of the same site by their path."""
-    site = urljoin(url, "/").rstrip("/")
-    asked = ", ".join(dict.fromkeys(one.removeprefix(site) for one in tried))
-    return f"{url} answered, but names no feed and holds none{f'. Tried {asked}' if asked else ''}."

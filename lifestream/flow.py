@@ -28,7 +28,7 @@ from lifestream.exchanges import Exchange
 from lifestream.fetch import Document, Unchanged, Validators, fetch
 from lifestream.log import bound, get_logger
 from lifestream.parse.packed import Packed
-from lifestream.protocol import silence
+from lifestream.protocol import moves, silence
 from lifestream.protocol.addresses import check_url
 from lifestream.protocol.caching import next_poll_at
 from lifestream.protocol.hub import address_key
@@ -179,6 +179,7 @@ async def _take_in(site: Site, feed: DueFeed, source: Source | None, seen: Looke
             if missed:
                 source = await _missed(db, feed, source, missed, now)
             moved, trouble = await _moved(site, db, feed, source, seen.document.permanent_url)
+            trouble = trouble or moves.trouble_of(document, seen.url, seen.document.url)
             source = await _keep_books(db, feed, source, done, document, bool(pushed), trouble, now)
             itself |= moved
         poll = _next_poll(
@@ -207,6 +208,7 @@ async def _same(site: Site, feed: DueFeed, source: Source | None, seen: Unchange
         }
         if source:
             moved, trouble = await _moved(site, db, feed, source, seen.permanent_url)
+            trouble = trouble or moves.still_said(source.last_error)
             source = await _keep_books(db, feed, source, entries.Recorded(), None, False, trouble, now)
             columns |= moved
         poll = _next_poll(site, feed, source, now, found=False, cache_control=seen.cache_control)
@@ -225,6 +227,8 @@ async def _failed(site: Site, feed: DueFeed, source: Source | None, error: Lifes
         poll = {"poll_at": None}  # it is asked again when somebody says that it is back
     async with site.store.begin() as db:
         source = await _as_it_is(db, feed, source)
+        if source and moves.still_said(source.last_error):
+            poll |= feeds.READ_AGAIN  # what goes wrong now hides that, and the same document would not be read
         again = await feeds.finish(db, feed, now, found=False, **poll, failures=failures, fetched_at=now)
         if source and source.state != "paused":
             await sources.change(db, source, state="failing", last_error=str(error))

@@ -130,6 +130,8 @@ class Feed:
     """The program that wrote the document, as it calls itself."""
     entries_at: str = ""
     """Where the newest entries are, said by a document that has none: an actor, an outbox apart from its pages."""
+    moved_to: str = ""
+    """Where the feed is from now on, as the document itself says; perhaps its own address."""
 
 
 # -- what we made of it -----------------------------------------------------------------------

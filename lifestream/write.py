@@ -13,6 +13,7 @@ from lifestream.clean.dates import parse_date
 from lifestream.clean.html import clean_with_pictures, summary_of, text_of
 from lifestream.errors import Conflict, InvalidInput
 from lifestream.protocol import addresses
+from lifestream.protocol.hub import address_key
 from lifestream.site import Site
 from lifestream.store import bells, entries, feeds, idempotency, owner, pictures, sources, subscriptions
 from lifestream.types import KINDS, Entry, Kind, Location, Media, Source, Stored, Visibility
@@ -84,6 +85,7 @@ class AddressIn(Strict):
 
 
 class SourceChange(Strict):
+    url: str | None = Field(None, min_length=1, max_length=8192)
     title: str | None = Field(None, min_length=1, max_length=200)
     kind: str | None = None
     visibility: Visibility | None = None
@@ -181,6 +183,8 @@ async def change_source(site: Site, slug: str, change: SourceChange) -> Source:
             await pictures.switch(db, source, change.pictures)
         if change.hub:
             await _choose_hub(db, source, change.hub, now)
+        if change.url:
+            await _put_elsewhere(db, source, typed_address(change.url), now)
         return await sources.get(db, slug, audience="owner")
 
 
@@ -203,7 +207,7 @@ async def add_source(site: Site, new: NewSource) -> Source:
 
 def typed_address(url: str) -> str:
     """An address as people type it, `blog.example/feed` too. Raises InvalidInput for what is none."""
-    return _http(url if "://" in url else f"https://{url}", "url")
+    return _http(addresses.with_scheme(url), "url")
 
 
 def source_json(source: Source) -> dict[str, Any]:
@@ -250,6 +254,20 @@ async def _choose_hub(db: AsyncConnection, source: Source, choice: str, now: dat
     refused = {"state": "active", "last_error": ""} if source.state == "denied" else {}
     await sources.change(db, source, hub_choice=_hub(choice), **refused)
     await feeds.read_again(db, source.feed_id)
+    await feeds.ask(db, {source.feed_id: (1, "poll")}, now)
+
+
+async def _put_elsewhere(db: AsyncConnection, source: Source, url: str, now: datetime) -> None:
+    """Where a source is followed from now on; what it has stays. Raises Conflict where another one is."""
+    if source.feed_id is None:
+        raise Conflict(f"“{source.slug}” is a local source: it has no address elsewhere.")
+    others = await feeds.others(db, source.feed_id, {address_key(url)})
+    slug = next(iter(others.values()), "") or await sources.at_address(db, url)
+    if others or slug not in (None, source.slug):
+        by_whom = f"as the source “{slug}”" if slug else "by somebody who subscribed at this hub"
+        raise Conflict(f"{url} is followed already, {by_whom}.")
+    await sources.change(db, source, url=url, added_key=address_key(url), last_error="")
+    await feeds.put_elsewhere(db, source.feed_id, url)
     await feeds.ask(db, {source.feed_id: (1, "poll")}, now)
 
 

@@ -142,11 +142,20 @@ async def test_what_was_seen_where_there_is_no_feed_is_said_and_it_may_be_added_
     del desk.blog.documents["/feed"]
     desk.blog.publish("/bare", "<!doctype html><p>Nothing</p>", "text/html")
     page = await desk.page(f"{ADD}?url={desk.at}/bare", 422)
-    assert f"{desk.at}/bare answered, but names no feed and holds none. Tried /feed, /feed.xml, " in page
+    assert f"{desk.at}/bare answered, but names no feed and holds none. This is an HTML page, not a feed." in page
+    assert "in its head, /feed, /feed.xml, " in page and '<a href="/admin/hooks">make a webhook</a>' in page
     page = await desk.page(f"{ADD}?url={desk.at}/nowhere", 422)
-    assert 'role="alert"' in page and "Add it all the same" in page
+    assert 'role="alert"' in page and "Add it all the same" in page and "make a webhook" not in page
     assert len(re.findall(rf'name="url" type="text"[^>]* value="{desk.at}/nowhere"', page)) == 2
     assert "Add it all the same" not in await desk.page(f"{ADD}?url=two+words", 422)
+
+
+@on_sqlite
+async def test_what_is_linked_and_cannot_be_read_is_told_beside_what_can(desk: Desk) -> None:
+    desk.blog.publish("/more", "<!doctype html><title>Gone</title>", "text/html")
+    page = await desk.page(f"{ADD}?url={desk.at}/")
+    assert f"not to be read: <bdi>{desk.at}/more</bdi>. <bdi>This is an HTML page (“Gone”), not a feed.</bdi>" in page
+    assert "not to be read" not in await desk.page(f"{ADD}?url={desk.at}/feed")
 
 
 @on_sqlite
@@ -255,6 +264,59 @@ async def test_a_paused_source_goes_on_from_its_handshake(desk: Desk) -> None:
     assert "Go on" in await desk.handshake("more", "Found the feed")
     await desk.send("/admin/sources/more/resume", back="handshake")
     assert (await desk.stream.source("more")).state == "active"
+
+
+# -- another address --------------------------------------------------------------------------
+
+
+@on_sqlite
+async def test_a_source_is_followed_at_another_address_and_keeps_what_it_has(desk: Desk) -> None:
+    await desk.stream.adds(f"{desk.at}/more", slug="tales")
+    desk.blog.publish("/new", atom(entry(7), entry(3), hubs=[desk.hub_at]))
+    desk.blog.publish(
+        "/home", f"<!doctype html><link rel=alternate type=application/atom+xml href={desk.at}/new>", "text/html"
+    )
+    assert 'name="url" type="text"' in await desk.page("/admin/sources/tales")
+    answers = desk.blog.hold("/home")
+    moved = await desk.send("/admin/sources/tales/address", url=f"{desk.at}/home")
+    assert moved.headers["location"].startswith("/admin/sources/tales/handshake?said=")
+    waiting = await desk.page(moved.headers["location"])
+    assert "Looking for the feed" in waiting and "hub.url=None" not in waiting
+    answers.set()
+    await desk.stream.shows("Post 7", "Post 3")
+    source = await desk.stream.becomes("tales", lambda one: one["delivery"] == "websub")
+    assert (source["url"], source["feed_url"], source["entry_count"]) == (f"{desk.at}/home", f"{desk.at}/new", 2)
+    assert await desk.stream.pings(f"{desk.at}/more") == 204, "who pings the old address is understood"
+
+
+@on_sqlite
+async def test_a_feed_that_says_that_it_has_moved_needs_its_owner(desk: Desk) -> None:
+    told = f"<redirect><newLocation>{desk.at}/feed</newLocation></redirect>"
+    desk.blog.publish("/old", told, "text/xml")
+    await desk.stream.adds(f"{desk.at}/old", slug="tales")
+    sentence = f"The feed says that it has moved to {desk.at}/feed; change the source's address if you trust that."
+    assert sentence in await desk.page("/admin/sources")
+    page = await desk.page("/admin/sources/tales")
+    assert sentence in page and "Needs you" in page and "Change its address…" in page
+    await desk.send("/admin/sources/tales/address", url=f"{desk.at}/feed")
+    await desk.stream.shows("Post 2", "Post 1")
+    assert "moved" not in await desk.page("/admin/sources/tales")
+
+
+@on_sqlite
+async def test_an_address_where_somebody_else_is_or_nobody_can_be_is_refused(desk: Desk) -> None:
+    await desk.stream.adds(f"{desk.at}/more", slug="tales")
+    await desk.stream.adds(f"{desk.at}/", slug="other")
+    http, owners = desk.stream.http, await desk.stream.owners()
+    for slug, url, status in (
+        ("tales", f"{desk.at}/", 409), ("tales", f"{desk.at}/feed", 409), ("notes", f"{desk.at}/new", 409),
+        ("tales", "javascript:1", 400), ("tales", "", 422),
+    ):  # fmt: skip
+        answer = await http.patch(f"/api/sources/{slug}", json={"url": url}, headers=owners)
+        assert answer.status_code == status, (slug, url, answer.text)
+    refused = await desk.send("/admin/sources/tales/address", url=f"{desk.at}/feed")
+    assert "is followed already, as the source “other”." in await desk.page(refused.headers["location"])
+    assert (await desk.stream.source("tales")).url == f"{desk.at}/more"
 
 
 # -- how they are doing -----------------------------------------------------------------------

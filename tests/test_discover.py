@@ -2,14 +2,21 @@
 
 import socket
 from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 import orjson
 import pytest
 from starlette.responses import RedirectResponse
+from structlog.testing import capture_logs
 
+from lifestream.client import Client
 from lifestream.discover import WELL_KNOWN, feeds_at
 from lifestream.errors import TimedOut
+from lifestream.protocol.addresses import Networks
+from lifestream.settings import Settings
 from lifestream.site import Site
 from lifestream.store import sources
 from tests.documents import atom, entry
@@ -65,7 +72,8 @@ async def test_a_feed_is_found_with_its_hub_and_its_newest_three(
     previews = feed.pop("entries")
     assert feed == {
         "url": f"{web}/tales", "title": "Tales", "kind": "article", "format": "atom",
-        "hub": "https://hub.example/", "pushed": True, "count": 5, "followed": None,
+        "hub": "https://hub.example/", "pushed": True, "count": 5, "moved_to": None,
+        "followed": None,
     }  # fmt: skip
     assert [one["title"] for one in previews] == ["Post 4", "Post 3", "Post 2"]
     assert previews[0]["published"] == "2026-03-20T10:00:04Z"
@@ -197,8 +205,119 @@ async def test_a_page_with_nothing_says_what_was_tried(
     publisher.publish("/page", page(), HTML)
     answer = await client.post("/api/discover", json={"url": web}, headers=owner)
     assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
-    assert f"{web}/ answered, but names no feed" in answer.json()["detail"]
-    assert "/gone, /page, /feed, /feed.xml, /atom.xml, " in answer.json()["detail"]
+    assert answer.json()["detail"] == (
+        f"{web}/ links to feeds, but none of them can be read. "
+        "Tried /gone: 127.0.0.1 has nothing at this address (404); look up the feed's address anew. — "
+        "/page: This is an HTML page (“Blog”), not a feed. — "
+        "the page itself: This is an HTML page (“Blog”), not a feed. "
+        "Tried /feed, /feed.xml, /atom.xml, /rss, /rss.xml, /index.xml, /feed.json, /feed/, too."
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "media_type", "seen"),
+    [
+        ("<!doctype html><title>Sign in</title><input type=password>", HTML, "This is a login page (“Sign in”)"),
+        ("<!doctype html><title>Just a moment...</title>", HTML, "This is a guard against robots (“Just a moment...”)"),
+        ("%PDF-1.7", "application/pdf", "This is a PDF, not a feed."),
+        ("", HTML, "The document is empty."),
+        ('{"error": "rate limited"}', "application/json", "This is JSON, but not a JSON Feed"),
+        ("<!doctype html><p>None", HTML, "This is an HTML page, not a feed."),
+    ],
+    ids=["login", "guard", "pdf", "empty", "json", "page"],
+)
+async def test_what_is_there_instead_of_a_feed_is_said(
+    client: AppClient, owner: dict[str, str], publisher: Publisher, web: str, body: str, media_type: str, seen: str
+) -> None:
+    publisher.publish("/it", body, media_type)
+    detail = (await client.post("/api/discover", json={"url": f"{web}/it"}, headers=owner)).json()["detail"]
+    assert detail.startswith(f"{web}/it answered, but names no feed and holds none. {seen}")
+    assert detail.endswith(
+        'Tried its Link headers, the <link rel="alternate"> in its head, /feed, /feed.xml, /atom.xml, /rss, /rss.xml, '
+        "/index.xml, /feed.json, /feed/."
+    )
+
+
+async def test_a_forge_s_page_without_feeds_points_to_the_webhook(
+    client: AppClient, owner: dict[str, str], publisher: Publisher, web: str
+) -> None:
+    publisher.publish("/ana", '<!doctype html><title>Ana</title><meta name="author" content="Gogs">', HTML)
+    answer = await client.post("/api/discover", json={"url": f"{web}/ana"}, headers=owner)
+    assert "`lifestream hook add gogs --slug NAME`, or at /admin/hooks." in answer.json()["detail"]
+    added = await client.post("/api/hooks", json={"adapter": "gogs", "slug": "name"}, headers=owner)
+    assert added.status_code == 201, "what the sentence says can be done"
+
+
+async def test_what_is_linked_and_cannot_be_read_is_told_beside_what_can(
+    client: AppClient, owner: dict[str, str], publisher: Publisher, web: str
+) -> None:
+    entries = '<div class="h-feed"><div class="h-entry"><p class="p-name e-content">Hello</p></div></div>'
+    publisher.publish("/", page(("/broken", RSS, "")).replace("<p>Hello</p>", entries), HTML)
+    publisher.publish("/broken", "<!doctype html><p>Sorry", HTML)
+    listing = await found(client, owner, f"{web}/")
+    assert [one["format"] for one in listing["feeds"]] == ["h-feed"]
+    assert listing["unreadable"] == [{"url": f"{web}/broken", "why": "This is an HTML page, not a feed."}]
+    publisher.publish("/broken", rss("a"), RSS)
+    assert (await found(client, owner, f"{web}/"))["unreadable"] == []
+
+
+NEW_LOCATION = "<redirect><newLocation>{}</newLocation></redirect>"
+
+
+async def test_where_a_feed_says_that_it_has_moved_is_looked_at_and_comes_first(
+    client: AppClient, owner: dict[str, str], publisher: Publisher, web: str
+) -> None:
+    pod = '<itunes:new-feed-url xmlns:itunes="http://www.itunes.com/dtds/podcast-1.0.dtd">{}</itunes:new-feed-url>'
+    publisher.publish("/old", rss("a", title="Old", more=pod.format(f"{web}/new")), RSS)
+    publisher.publish("/new", rss("a", "b", title="New", more=pod.format(f"{web}/new")), RSS)
+    listing = await found(client, owner, f"{web}/old")
+    assert [(one["title"], one["moved_to"]) for one in listing["feeds"]] == [("New", None), ("Old", f"{web}/new")]
+    assert (listing["tried"], listing["unreadable"]) == ([f"{web}/old", f"{web}/new"], [])
+    publisher.publish("/old", rss("a", title="Old", more=pod.format("http://169.254.169.254/")), RSS)
+    listing = await found(client, owner, f"{web}/old")
+    assert [(one["title"], one["moved_to"]) for one in listing["feeds"]] == [("Old", "http://169.254.169.254/")]
+    [unreadable] = listing["unreadable"]
+    assert unreadable["url"] == "http://169.254.169.254/" and "private or special space" in unreadable["why"]
+
+
+async def test_a_document_that_is_only_about_a_new_location_leads_there(
+    client: AppClient, owner: dict[str, str], publisher: Publisher, web: str
+) -> None:
+    publisher.publish("/old", NEW_LOCATION.format("/new"), "text/xml")
+    publisher.publish("/new", rss("a"), RSS)
+    assert [one["url"] for one in (await found(client, owner, f"{web}/old"))["feeds"]] == [f"{web}/new"]
+    del publisher.documents["/new"]
+    answer = await client.post("/api/discover", json={"url": f"{web}/old"}, headers=owner)
+    assert f"the page itself: It only says that the feed has moved to {web}/new." in answer.json()["detail"]
+
+
+async def test_a_page_of_the_web_leads_to_nothing_in_the_owner_s_networks(
+    site: Site, publisher: Publisher, web: str
+) -> None:
+    async def resolve(host: str, port: int) -> list[IPv4Address | IPv6Address]:
+        return [IPv4Address("127.0.0.1")]
+
+    settings = Settings(site.config.model_copy(update={"base_url": "https://stream.example"}))
+    limits: dict[str, Any] = {"user_agent": "test", "max_bytes": 10**6, "resolve": resolve}
+    ours, theirs = Client(allow=site.config.allow_networks, **limits), Client(allow=Networks(), **limits)
+    away = replace(site, settings=settings, client=ours, stranger_client=theirs)
+    async with aclosing(ours), aclosing(theirs):
+        publisher.publish("/", page((f"{web}/inside", RSS, ""), ("/feed", RSS, "")), HTML)
+        publisher.publish("/inside", rss("secret"), RSS)
+        publisher.publish("/feed", rss("a"), RSS)
+        listing = await feeds_at(away, web.replace("127.0.0.1", "blog.example"))
+    assert [one.url for one in listing.feeds] == [web.replace("127.0.0.1", "blog.example") + "/feed"]
+    assert "private or special space" in listing.unreadable[f"{web}/inside"] and "/inside" not in publisher.asked
+
+
+async def test_what_a_publisher_cannot_answer_is_no_error_of_ours(
+    client: AppClient, owner: dict[str, str], web: str
+) -> None:
+    with capture_logs() as lines:
+        answer = await client.post("/api/discover", json={"url": f"{web}/nowhere"}, headers=owner)
+    assert answer.status_code == 502
+    [line] = [line for line in lines if line["event"] == "request"]
+    assert (line["log_level"], line["status"], line["error"]) == ("info", 502, "BadStatus")
 
 
 @pytest.mark.parametrize(
@@ -206,6 +325,7 @@ async def test_a_page_with_nothing_says_what_was_tried(
     [
         ("ftp://blog.example/", 400, "http"),
         ("http://10.0.0.1/", 400, "10.0.0.1"),
+        ("javascript:1", 400, "must start with http:// or https://"),
         ("", 422, "url"),
     ],
 )
@@ -237,6 +357,7 @@ async def test_who_is_slow_holds_up_nobody_else(site: Site, publisher: Publisher
     arrived = publisher.hold("/slow")
     listing = await feeds_at(site, web, within=2.0)
     assert [one.url for one in listing.feeds] == [f"{web}/quick"]
+    assert listing.unreadable == {f"{web}/slow": "Time ran out before it was read."}
     held = publisher.hold("/")
     with pytest.raises(TimedOut, match="did not answer within 0.1 s"):
         await feeds_at(site, web, within=0.1)

@@ -671,6 +671,36 @@ async def test_a_feed_does_not_move_to_where_another_source_is(
     assert (await source(stream, "other")).feed_url == web + "/other"
 
 
+def podcast(moved_to: str) -> str:
+    itunes = "http://www.itunes.com/dtds/podcast-1.0.dtd"
+    said = f"<itunes:new-feed-url>{moved_to}</itunes:new-feed-url>"
+    return f"<rss xmlns:itunes='{itunes}'><channel>{said}<item><guid>1</guid><title>One</title></item></channel></rss>"
+
+
+@on_sqlite
+async def test_a_feed_that_says_that_it_has_moved_is_believed_by_nobody_and_the_owner_is_told(
+    stream: Site, clock: Clock, publisher: Publisher, web: str
+) -> None:
+    publisher.publish("/feed", podcast(f"{web}/new"))
+    told = f"The feed says that it has moved to {web}/new; change the source's address if you trust that."
+    await add(stream, web + "/feed")
+    await look_once(stream)
+    for _ in range(2):  # the second time it is unchanged
+        pod = await source(stream)
+        assert (pod.state, pod.last_error, pod.feed_url) == ("active", told, web + "/feed")
+        await look_again(stream, clock)
+    publisher.answers["/feed"] = Response("busy", 503)
+    await look_again(stream, clock)
+    assert "503" in ((await source(stream)).last_error or "")
+    del publisher.answers["/feed"]
+    await look_again(stream, clock)
+    assert (await source(stream)).last_error == told, "it is the same document, and still says so"
+    publisher.publish("/feed", podcast(f"{web}/feed"))
+    await look_again(stream, clock)
+    assert (await source(stream)).last_error is None, "it is where it says"
+    assert "/new" not in publisher.asked
+
+
 @on_sqlite
 async def test_pings_do_not_hurry_a_search_that_found_no_feed(
     stream: Site, clock: Clock, publisher: Publisher, web: str

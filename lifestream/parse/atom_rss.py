@@ -153,6 +153,7 @@ def _feed(
         complete="fh:complete" in found,
         cloud=_cloud(found),
         generator=first_text(found, "atom:generator", "generator")[:TEXT_CHARS],
+        moved_to=absolute(first_text(found, "itunes:new-feed-url"), base)[:TEXT_CHARS],
     )
 
 

@@ -54,6 +54,8 @@ _SPECIAL_V6 = tuple(
     )
 )
 
+_SCHEME = re.compile(r"(?:about|https?|javascript|mailto|tel|urn|vbscript):|data:(?!\d)", re.I)
+"""Before a colon these are no host's name, though what follows may look like a port."""
 _UNWANTED = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _HOST = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 _DOTS = str.maketrans("\u3002\uff0e\uff61", "...")
@@ -94,6 +96,12 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
     if isinstance(plain, IPv4Address):
         return not any(plain in network for network in _SPECIAL_V4)
     return plain in _UNICAST_V6 and not any(plain in network for network in _SPECIAL_V6)
+
+
+def with_scheme(typed: str) -> str:
+    """An address as people type it, `blog.example/feed` and `gitea:3000` too, with the scheme that it lacks."""
+    typed = typed.strip()
+    return typed if "://" in typed or _SCHEME.match(typed) else f"https://{typed}"
 
 
 def check_url(url: str) -> str:

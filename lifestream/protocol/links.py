@@ -5,14 +5,14 @@ addresses, and is given the pages that somebody fetched.
 """
 
 import re
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from urllib.parse import urljoin, urlsplit
 
-from lxml import etree
-
 from lifestream.errors import FetchError, ParseError
+from lifestream.protocol.forge_pages import forge_of, webhook_hint
+from lifestream.protocol.markup import html_tree
 from lifestream.types import Feed
 
 HUBS = 100
@@ -22,8 +22,8 @@ LED_ON = 2
 """From an actor to the outbox, from there to its first page."""
 HEADER_CHARS = 16 * 1024
 ADDRESS_CHARS = 4096
-HTML_PREFIX = 512 * 1024
-"""A page's <head> is in here, or it has none."""
+NOT_A_FEED = "This is not a feed."
+LINKS_OF_A_PAGE = ("its Link headers", 'the <link rel="alternate"> in its head')
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +73,37 @@ def discover(url: str) -> Generator[str, Page, Discovery]:
     page, itself = yield from _at(url)
     if itself and _is_meant_as_feed(itself):
         return itself
-    tried: list[str] = []
+    unreadable: dict[str, str] = {}
     for candidate in _alternates(page, besides=(url, page.url)):
         try:
             alternate, found = yield from _at(candidate)
         except FetchError as error:
-            tried.append(f"{candidate}: {error}")
+            unreadable[candidate] = str(error)
             continue
         if found:
             return found
-        tried.append(f"{candidate}: {alternate.why or 'This is not a feed.'}")
+        unreadable[candidate] = alternate.why
     if itself:
         return itself
-    raise ParseError(_nothing_found(page, tried))
+    raise ParseError(nothing_found(page, unreadable))
+
+
+def nothing_found(page: Page, unreadable: Mapping[str, str], guessed: Iterable[str] = ()) -> str:
+    """What was seen where there is no feed, what was tried, and what to do. `unreadable` are the addresses that the
+    page links to, each with why it is no feed; those of the same site are told by their path.
+    """
+    site = urljoin(page.url, "/").rstrip("/")
+    usual = [url.removeprefix(site) for url in guessed]
+    if unreadable:
+        seen = {url.removeprefix(site): why for url, why in unreadable.items()} | {"the page itself": page.why}
+        told = " — ".join(f"{where}: {why or NOT_A_FEED}" for where, why in seen.items())
+        said = f"{page.url} links to feeds, but none of them can be read. Tried {told}"
+        more = f"Tried {', '.join(usual)}, too." if usual else ""
+    else:
+        said = f"{page.url} answered, but names no feed and holds none. {page.why or NOT_A_FEED}"
+        more = f"Tried {', '.join([*LINKS_OF_A_PAGE, *usual])}."
+    hint = webhook_hint(forge_of(page.body, page.media_type))
+    return " ".join(filter(None, [said, more, hint]))
 
 
 def advertised(header_links: Iterable[Link], document_hubs: Sequence[str], document_self: str) -> Advertised:
@@ -130,10 +148,8 @@ def parse_link_header(values: Iterable[str], base: str) -> list[Link]:
 
 def html_links(body: bytes, media_type: str, base: str) -> list[Link]:
     """The hub, self and alternate links in the page's <head>: in the body anybody may have written (WebSub 8.1)."""
-    essence, _, _ = media_type.lower().partition(";")
-    if essence.strip() and not _MAYBE_HTML.search(essence):
-        return []
-    head = _head(body[:HTML_PREFIX], _charset(media_type))
+    root = html_tree(body, media_type)
+    head = root.find("head") if root is not None else None
     if head is None:
         return []
     base = next((at for node in head.iter("base") if (at := web_address(node.get("href", ""), base))), base)
@@ -163,8 +179,6 @@ _NOT_IN_ADDRESSES = re.compile(r"[\x00-\x20\x7f<>\"\\\ud800-\udfff]")
 _ABSOLUTE = re.compile(r"https?://", re.I)
 _HEADER_LINK = re.compile(r'<([^<>]*)>((?:"(?:[^"\\]|\\.)*"|[^"<])*)')
 _PARAMETER = re.compile(r'(?<![\w*-])([A-Za-z0-9_*-]{1,40})\s{0,9}=\s{0,9}(?:"((?:[^"\\]|\\.)*)"|([^\s;,"]+))')
-_MAYBE_HTML = re.compile(r"html|xml|^\s*text/|octet-stream|unknown")
-_CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]{1,40})", re.I)
 _COMMENTS = re.compile(r"\b(comments?|commentaires?|kommentare?|comentarios|commenti)\b|/comments?[/.]", re.I)
 
 # Best first. Plain application/json comes last: WordPress links its API that way from every page.
@@ -214,15 +228,6 @@ def _alternates(page: Page, besides: tuple[str, ...]) -> list[str]:
     return [url for url in urls if url not in besides][:ALTERNATES_TRIED]
 
 
-def _nothing_found(page: Page, tried: Sequence[str]) -> str:
-    if tried:
-        return f"{page.url} links to feeds, but none of them can be read. Tried {' — '.join(tried)}"
-    return (
-        f"{page.url} answered but names no feed. Tried the document itself ({page.why or 'This is not a feed.'}), "
-        'its Link headers and the <link rel="alternate"> in its head.'
-    )
-
-
 def _link(url: str, parameters: dict[str, str]) -> Link:
     return Link(
         url=url,
@@ -247,24 +252,3 @@ def _about(anchor: str, base: str) -> bool:
         return not anchor.strip() or urljoin(base, anchor.strip()) == base
     except ValueError:
         return False
-
-
-def _charset(media_type: str) -> str | None:
-    found = _CHARSET.search(media_type)
-    return found[1] if found else None
-
-
-def _head(body: bytes, encoding: str | None) -> "etree._Element | None":
-    try:
-        parser = _html_parser(encoding)
-    except LookupError:  # an encoding nobody knows
-        parser = _html_parser(None)
-    try:
-        root = etree.fromstring(body, parser)
-    except (etree.LxmlError, ValueError):  # an empty document, to some versions of lxml
-        return None
-    return None if root is None else root.find("head")
-
-
-def _html_parser(encoding: str | None) -> "etree.HTMLParser":
-    return etree.HTMLParser(encoding=encoding, no_network=True, huge_tree=False)

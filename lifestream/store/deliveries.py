@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lifestream.store import due
+from lifestream.store.among import among
 from lifestream.store.subscribers import HOLD, Kind, alive, not_crowded, upsert
 from lifestream.store.tables import HubContentRow, HubDeliveryRow, HubSubscriberRow
 
@@ -77,7 +78,7 @@ async def claim(
     claimed = {row.subscriber_id: row for row in await db.execute(_CLAIM, claiming)}
     if not claimed:
         return []
-    subscribed = (await db.execute(_TO_WHOM, {"ids": list(claimed), "now": now})).all()
+    subscribed = (await db.execute(_TO_WHOM, {"ids": claimed, "now": now})).all()
     keys = list({row.topic_key for row in subscribed})
     contents = {row.topic_key: Content(*row) for row in await db.execute(_CONTENTS, {"keys": keys})}
     found = [
@@ -147,20 +148,21 @@ _CLAIM = due.claiming(
     not_crowded(HubDeliveryRow),
     or_(HubDeliveryRow.doubtful.is_(False), bindparam("doubtful_too", type_=HubDeliveryRow.doubtful.type)),
 ).returning(HubDeliveryRow.subscriber_id, HubDeliveryRow.doubtful, HubDeliveryRow.due_at, HubDeliveryRow.attempts)
-_IDS: Any = bindparam("ids", expanding=True)
 _WELL = (
     update(HubSubscriberRow)
-    .where(HubSubscriberRow.id.in_(_IDS))
+    .where(among(HubSubscriberRow.id, "ids"))
     .values(last_delivery=bindparam("now", type_=HubSubscriberRow.expires_at.type), failures=0, last_error="")
 )
 _DONE = delete(HubDeliveryRow).where(
-    HubDeliveryRow.subscriber_id.in_(_IDS), HubDeliveryRow.version <= bindparam("upto", type_=BigInteger)
+    among(HubDeliveryRow.subscriber_id, "ids"), HubDeliveryRow.version <= bindparam("upto", type_=BigInteger)
 )
-_FREE = update(HubDeliveryRow).where(HubDeliveryRow.subscriber_id.in_(_IDS)).values(claimed_until=None, doubtful=False)
+_FREE = (
+    update(HubDeliveryRow).where(among(HubDeliveryRow.subscriber_id, "ids")).values(claimed_until=None, doubtful=False)
+)
 _TO_WHOM = select(
     HubSubscriberRow.id, HubSubscriberRow.kind, HubSubscriberRow.callback, HubSubscriberRow.host,
     HubSubscriberRow.secret, HubSubscriberRow.algorithm, HubSubscriberRow.topic, HubSubscriberRow.topic_key,
-).where(HubSubscriberRow.id.in_(bindparam("ids", expanding=True)), alive)  # fmt: skip
+).where(among(HubSubscriberRow.id, "ids"), alive)  # fmt: skip
 _CONTENTS = select(
     HubContentRow.topic, HubContentRow.topic_key, HubContentRow.version, HubContentRow.media_type, HubContentRow.body
-).where(HubContentRow.topic_key.in_(bindparam("keys", expanding=True)))
+).where(among(HubContentRow.topic_key, "keys"))

@@ -31,7 +31,7 @@ from lifestream.clean.entries import Identified
 from lifestream.decide import Decision, Delete, Insert, Known, Skip, Update
 from lifestream.errors import Gone, NotFound
 from lifestream.store import changes, cursors, gate, search
-from lifestream.store.among import among, keys
+from lifestream.store.among import among
 from lifestream.store.filters import condition
 from lifestream.store.rows import STORED, to_stored
 from lifestream.store.tables import PLAIN_ENTRIES, AnyRow, AnySelect, EntryRow, Id, Instant, SourceRow
@@ -90,7 +90,7 @@ async def known(
     by_link: dict[str, Known] = {}
     about = chain(((item.identity, item.link_key) for item in items), ((identity, "") for identity in tombstones))
     for part in _parts(about):
-        identities, links = keys(identity for identity, _ in part), keys({link for _, link in part if link})
+        identities, links = [identity for identity, _ in part], {link for _, link in part if link}
         for row in await db.execute(_KNOWN, {"source": source_id, "identities": identities, "links": links}):
             by_identity[row.identity] = found = _known(row)
             by_link.setdefault(row.link_key, found)

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import BigInteger, BindParameter, Table, bindparam, delete, or_, select, update
+from sqlalchemy import BigInteger, Table, bindparam, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lifestream.protocol.hub import address_key
 from lifestream.protocol.pacing import SPACING, Pace, host_of
 from lifestream.store import due
+from lifestream.store.among import among
 from lifestream.store.tables import (
     AnyRow,
     FeedNameRow,
@@ -131,7 +132,7 @@ async def matching(db: AsyncConnection, urls: Iterable[str]) -> Sequence[AnyRow]
 
     Rows of (id, url_key, self_key, former_key, added_key, visibility); visibility is None for a feed without a source.
     """
-    return (await db.execute(_MATCHING, {"keys": list({address_key(url) for url in urls})})).all()
+    return (await db.execute(_MATCHING, {"keys": {address_key(url) for url in urls}})).all()
 
 
 async def keys(db: AsyncConnection, feed_id: int) -> list[str]:
@@ -149,6 +150,14 @@ async def moves(db: AsyncConnection, feed_id: int, key: str) -> None:
     keeping = keeping.on_conflict_do_update(index_elements=["key"], set_={"feed_id": keeping.excluded.feed_id})
     await db.execute(delete(FeedNameRow).where(FeedNameRow.key == key))
     await db.execute(keeping)
+
+
+async def put_elsewhere(db: AsyncConnection, feed_id: int, url: str) -> None:
+    """Its owner gave it another address: found out there by the next look, as the same feed."""
+    key = address_key(url)
+    await moves(db, feed_id, key)
+    values = {"url": url, "url_key": key, "self_key": "", "discovered": False, "moved_to": None, "failures": 0}
+    await db.execute(update(FeedRow).where(FeedRow.id == feed_id).values(values | READ_AGAIN))
 
 
 async def others(db: AsyncConnection, feed_id: int, keys: Iterable[str]) -> dict[str, str]:
@@ -203,11 +212,10 @@ _PACE = (FeedRow.pace_tokens, FeedRow.pace_at, FeedRow.pace_gap, FeedRow.pace_la
 _ASKED = (
     select(FeedRow.id, FeedRow.asked, *_PACE, FeedRow.due_at, FeedRow.failures, FeedRow.discovered, SourceRow.state)
     .outerjoin(SourceRow, SourceRow.feed_id == FeedRow.id)
-    .where(FeedRow.id.in_(bindparam("feeds", expanding=True)))
+    .where(among(FeedRow.id, "feeds"))
 )
 _CHANGE = update(_table).where(_table.c.id == bindparam("feed"))
 _ASK = _CHANGE.values(asked=_table.c.asked + bindparam("count", type_=BigInteger))
-_KEYS: BindParameter[list[str]] = bindparam("keys", expanding=True)
 _MATCHING = (
     select(
         FeedRow.id,
@@ -218,12 +226,12 @@ _MATCHING = (
         SourceRow.visibility,
     )
     .outerjoin(SourceRow, SourceRow.feed_id == FeedRow.id)
-    .outerjoin(FeedNameRow, (FeedNameRow.feed_id == FeedRow.id) & FeedNameRow.key.in_(_KEYS))
+    .outerjoin(FeedNameRow, (FeedNameRow.feed_id == FeedRow.id) & among(FeedNameRow.key, "keys"))
     .where(
         or_(
-            FeedRow.url_key.in_(_KEYS),
-            FeedRow.self_key.in_(_KEYS),
-            SourceRow.added_key.in_(_KEYS),
+            among(FeedRow.url_key, "keys"),
+            among(FeedRow.self_key, "keys"),
+            among(SourceRow.added_key, "keys"),
             FeedNameRow.key.is_not(None),
         )
     )

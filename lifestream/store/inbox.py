@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Protocol
 
-from sqlalchemy import bindparam, delete, insert, update
+from sqlalchemy import delete, insert, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lifestream.store import bells, due, feeds
+from lifestream.store.among import among
 from lifestream.store.database import Store
 from lifestream.store.tables import AnyRow, InboxRow
 from lifestream.store.together import Together
@@ -114,4 +115,4 @@ def _row(document: Document, now: datetime) -> dict[str, Any]:
 
 
 _INSERT = insert(InboxRow)
-_DONE = delete(InboxRow).where(InboxRow.id.in_(bindparam("rows", expanding=True)))
+_DONE = delete(InboxRow).where(among(InboxRow.id, "rows"))

@@ -14,7 +14,7 @@ from lifestream.decide import Insert
 from lifestream.errors import Conflict, NotFound
 from lifestream.protocol.listens import SAME_WITHIN, Heard, Listen, Track, entry_of, is_history, plays_until, unheard
 from lifestream.store import changes, entries, gate, owner, sources
-from lifestream.store.among import among, keys
+from lifestream.store.among import among
 from lifestream.store.rows import STORED, to_stored
 from lifestream.store.tables import EntryRow, Instant, SourceRow
 from lifestream.types import Source, Stored, Visibility
@@ -131,8 +131,8 @@ async def _heard(db: AsyncConnection, source: Source, listens: Sequence[Listen])
     for part in _parts(listens):
         asked = {
             "source": source.id,
-            "identities": keys(one.identity for one in part),
-            "tracks": keys({one.track.key for one in part}),
+            "identities": [one.identity for one in part],
+            "tracks": {one.track.key for one in part},
             "first": part[0].at - SAME_WITHIN,
             "last": part[-1].at + SAME_WITHIN,
         }

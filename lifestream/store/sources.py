@@ -16,6 +16,7 @@ from lifestream.errors import Conflict, InvalidInput, NotFound
 from lifestream.protocol.hub import address_key
 from lifestream.protocol.silence import LATE
 from lifestream.store import changes, entries, feeds, gate, subscribers
+from lifestream.store.among import among
 from lifestream.store.tables import AnyRow, BackfillRow, FeedRow, SourceRow, SubscriptionRow
 from lifestream.types import KINDS, Audience, Delivery, Source, Visibility
 
@@ -106,7 +107,7 @@ async def at_address(db: AsyncConnection, url: str) -> str | None:
 
 async def of_feeds(db: AsyncConnection, feed_ids: Sequence[int]) -> dict[int, Source]:
     """The sources of these feeds, by feed. For the flow itself, which sees all."""
-    rows = await db.execute(_OF_FEEDS, {"feeds": list(feed_ids)})
+    rows = await db.execute(_OF_FEEDS, {"feeds": feed_ids})
     return {row.feed_id: _source(row) for row in rows}
 
 
@@ -250,7 +251,7 @@ _SOURCES = (
     .outerjoin(FeedRow, FeedRow.id == SourceRow.feed_id)
     .where(SourceRow.removed.is_(False))
 )  # fmt: skip
-_OF_FEEDS = _SOURCES.where(SourceRow.feed_id.in_(bindparam("feeds", expanding=True)))
+_OF_FEEDS = _SOURCES.where(among(SourceRow.feed_id, "feeds"))
 _table = cast(Table, SourceRow.__table__)
 _CHANGE = update(_table).where(_table.c.id == bindparam("row"))
 _feed_title = func.coalesce(func.nullif(bindparam("feed_title", type_=Text), ""), _table.c.title)

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lifestream.protocol.pacing import host_of
 from lifestream.store import due
+from lifestream.store.among import among
 from lifestream.store.tables import (
     FeedNameRow,
     FeedRow,
@@ -253,9 +254,7 @@ _CROWD, _CROWD_WAITING = (
     for table in (HubSubscriberRow, HubRequestRow)
 )
 _TOPICS_WITH_SUBSCRIBERS = (
-    select(HubSubscriberRow.topic_key)
-    .where(HubSubscriberRow.topic_key.in_(bindparam("keys", expanding=True)), alive)
-    .distinct()
+    select(HubSubscriberRow.topic_key).where(among(HubSubscriberRow.topic_key, "keys"), alive).distinct()
 )
 _TOPICS_UNDER = (
     select(HubSubscriberRow.topic_key, func.min(HubSubscriberRow.topic).label("topic"))

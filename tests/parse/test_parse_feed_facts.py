@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from lifestream.errors import ParseError
 from lifestream.parse import parse
 from lifestream.parse.extensions import seconds
 from lifestream.types import Cloud, Feed
@@ -32,6 +33,21 @@ def test_older_entries_are_on_the_next_page_or_in_the_archive_before() -> None:
     assert atom(both).next_page == "https://b.example/feed?page=2"
     assert atom('<link rel="next" href="javascript:1"/>').next_page == ""
     assert json_feed(next_url="?page=2").next_page == "https://b.example/feed?page=2"
+
+
+def test_a_feed_may_say_that_it_has_moved() -> None:
+    assert rss("<itunes:new-feed-url> https://new.example/feed </itunes:new-feed-url>").moved_to == (
+        "https://new.example/feed"
+    )
+    assert rss("<itunes:new-feed-url>/new</itunes:new-feed-url>").moved_to == "https://b.example/new"
+    assert rss("<itunes:new-feed-url>javascript:1</itunes:new-feed-url>").moved_to == ""
+    assert rss("<item><itunes:new-feed-url>https://new.example/</itunes:new-feed-url></item>").moved_to == ""
+
+
+@pytest.mark.parametrize("inside", ["", "<newLocation/>", "<newLocation>javascript:1</newLocation>", "<newLocation>x"])
+def test_a_redirect_to_nowhere_is_no_feed(inside: str) -> None:
+    with pytest.raises(ParseError, match="its outermost element is <redirect>"):
+        parse(f"<redirect>{inside}</redirect>".encode(), "", URL)
 
 
 def test_a_feed_may_say_that_it_is_complete() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lifestream.protocol.addresses import MAX_URL, Networks, check_url, is_public
+from lifestream.protocol.addresses import MAX_URL, Networks, check_url, is_public, with_scheme
 
 SPECIAL = """
 0.0.0.0 0.1.2.3 10.0.0.1 100.64.0.1 100.127.255.255 127.0.0.1 127.255.255.254 169.254.169.254 172.16.0.1 172.31.255.255
@@ -128,6 +128,28 @@ def test_a_url_that_we_do_not_ask_is_refused_with_a_sentence(url: str, why: str)
     assert why in str(error.value)
     assert str(error.value).endswith(".")
     assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("blog.example/feed", "https://blog.example/feed"),
+        ("gitea:3000/ana", "https://gitea:3000/ana"),
+        ("data:9000", "https://data:9000"),
+        ("localhost:8000", "https://localhost:8000"),
+        (" http://blog.example/ ", "http://blog.example/"),
+    ],
+)
+def test_what_is_typed_without_a_scheme_means_https(typed: str, meant: str) -> None:
+    assert with_scheme(typed) == meant
+
+
+@pytest.mark.parametrize(
+    "typed", ["javascript:1", "JavaScript:alert(1)", "mailto:25", "data:text/html,x", "about:1", "ftp://blog.example/"]
+)
+def test_another_scheme_is_refused_for_what_it_is(typed: str) -> None:
+    with pytest.raises(ValueError, match="must start with http:// or https://"):
+        check_url(with_scheme(typed))
 
 
 urlish = st.text(max_size=60) | st.builds(

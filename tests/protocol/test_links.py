@@ -1,5 +1,7 @@
 """Link headers, <link> elements, and the way from an address to a feed."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -319,15 +321,27 @@ def test_three_feeds_are_tried_and_the_sentence_names_them():
     with pytest.raises(ParseError) as caught:
         converse(site)
     said = str(caught.value)
-    assert f"{HOME}0: {HOME}0 took too long." in said
-    assert f"{HOME}1: This is an HTML page, not a feed." in said
-    assert f"{HOME}2" in said
-    assert f"{HOME}3" not in said
+    assert said.startswith(f"{HOME} links to feeds, but none of them can be read. Tried /0: {HOME}0 took too long. — ")
+    assert "/1: This is an HTML page, not a feed. — /2: " in said
+    assert said.endswith(" — the page itself: This is an HTML page, not a feed.")
+    assert "/3" not in said
 
 
 def test_a_page_without_feeds_is_told_so():
-    with pytest.raises(ParseError, match="https://blog.example/ answered but names no feed. Tried the document itself"):
+    with pytest.raises(ParseError) as caught:
         converse({HOME: html_page()})
+    assert str(caught.value) == (
+        "https://blog.example/ answered, but names no feed and holds none. This is an HTML page, not a feed. "
+        'Tried its Link headers, the <link rel="alternate"> in its head.'
+    )
+
+
+@pytest.mark.parametrize("hrefs", [[], [("/atom", ATOM)]], ids=["without links", "with a link that leads nowhere"])
+def test_a_forge_without_feeds_points_to_its_webhook(hrefs):
+    page = html_page(*hrefs)
+    page = replace(page, body=page.body + b'<meta name="author" content="Gogs">')
+    with pytest.raises(ParseError, match="Gogs, a forge, .* `lifestream hook add gogs --slug NAME`, or at"):
+        converse({HOME: page})
 
 
 def test_an_address_that_cannot_be_fetched_is_that_error():
