@@ -16,11 +16,10 @@ from hashlib import blake2b
 from typing import Any
 from urllib.parse import urlsplit
 
-from lifestream import flow
+from lifestream.arrival import Arrival, history, record_history
 from lifestream.clean.dates import plausible
 from lifestream.errors import BadStatus, Conflict, LifestreamError, NotFound, ParseError, TimedOut, Unreachable
 from lifestream.fetch import Document, fetch
-from lifestream.flow import Arrival
 from lifestream.log import bound, get_logger
 from lifestream.protocol.links import parse_link_header, web_address
 from lifestream.reading import read_document
@@ -147,7 +146,7 @@ async def _read(site: Site, at: Backfill) -> HistoryPage:
     assert isinstance(document, Document)
     reading = await read_document(document.body, document.media_type, document.url)
     is_front, now = not at.entries, site.now()
-    arrival = None if is_front else await flow.history(site, source, reading, document.url, now)
+    arrival = None if is_front else await history(site, source, reading, document.url, now)
     dates = [item.published for item in reading.items if item.published and plausible(item.published, now)]
     return HistoryPage(
         arrival=arrival,
@@ -172,7 +171,7 @@ async def _take_in(site: Site, at: Backfill, page: HistoryPage) -> None:
         if not await backfills.still_mine(db, at):
             return
         if page.arrival:
-            done = await flow.record_history(db, page.arrival, now)
+            done = await record_history(db, page.arrival, now)
         changed: dict[str, Any] = {
             "pages": at.pages + 1, "entries": at.entries + page.entries, "added": at.added + done.new,
             "oldest": min(filter(None, (at.oldest, page.oldest)), default=None), "attempts": 0,

@@ -4,14 +4,15 @@
                              ├→ parse → identify → decide → clean → record ──→ the log
     a document was pushed ───┘
 
-`look` works off a due feed, `work_off` a batch of pushed documents. Each ends in one transaction: what was
-stored, the source's books, and the end of the work itself. docs/flow.md draws the whole.
+`look` works off a due feed, `work_off` a batch of pushed documents; arrival.py has the steps from deciding to
+recording. Each ends in one transaction: what was stored, the source's books, and the end of the work itself.
+docs/flow.md draws the whole.
 """
 
 import asyncio
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import random
 from typing import Any
@@ -19,34 +20,28 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lifestream import exchanges, subscribe
-from lifestream.clean.columns import Columns, columns, microseconds
-from lifestream.clean.entries import Identified, clean, tombstone_identities
+from lifestream.arrival import Arrival, clean_ahead, record, waves
+from lifestream.clean.columns import microseconds
 from lifestream.client import Client
-from lifestream.decide import Decision, Insert, Update, absences, decide_document, without_old_versions
 from lifestream.errors import BadStatus, Conflict, FetchError, LifestreamError, ParseError
 from lifestream.exchanges import Exchange
 from lifestream.fetch import Document, Unchanged, Validators, fetch
 from lifestream.log import bound, get_logger
-from lifestream.parse.packed import Packed
 from lifestream.protocol import moves, silence
 from lifestream.protocol.addresses import check_url
 from lifestream.protocol.caching import next_poll_at
 from lifestream.protocol.hub import address_key
 from lifestream.protocol.links import Advertised, Discovery, Page, advertised, discover, parse_link_header
-from lifestream.reading import Reading, clean_in_worker, read_document
+from lifestream.reading import Reading, read_document
 from lifestream.site import Site
 from lifestream.store import changes, deliveries, entries, feeds, inbox, sources, subscribers
 from lifestream.store.deliveries import Content
 from lifestream.store.feeds import DueFeed
 from lifestream.store.tables import AnyRow
-from lifestream.types import KINDS, Feed, Kind, Source, Via
+from lifestream.types import Feed, Source, Via
 
 log = get_logger(__name__)
 
-MANY, LONG = 20, 16 * 1024
-"""More entries or characters than this are cleaned elsewhere, before the writer is taken."""
-SETTLED = timedelta(hours=1)
-"""So long after its push an entry may be missing from a complete document, which some cache keeps."""
 GONE = 410
 NO_FEED = Reading(Feed("h-feed"), ())
 """What a stranger's topic says that is none."""
@@ -60,24 +55,6 @@ class Looked:
     document: Document
     reading: Reading
     advertised: Advertised
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """A document of a source, ready to be decided on. `whole`: as its publisher has it; a hub may push a part of it."""
-
-    source: Source
-    feed: Feed
-    url: str
-    via: Via
-    quiet: bool
-    items: Sequence[Identified]
-    tombstones: Mapping[str, datetime | None]
-    whole: bool = False
-    cleaned: dict[str, tuple[Packed[Columns], int]] = field(default_factory=dict)
-    """Where the clean form of an item is, by identity, as far as it was made ahead."""
-    told: Exchange | None = None
-    """The push that brought it, where it is written down."""
 
 
 # -- a feed is due ----------------------------------------------------------------------------
@@ -162,8 +139,9 @@ async def _take_in(site: Site, feed: DueFeed, source: Source | None, seen: Looke
     via: Via = _via(feed.via) if feed.has_document else "backfill"
     arrival = None
     if source:
-        arrival = _arrival(source, seen.reading, seen.document.url, via, quiet=not feed.has_document, whole=True)
-        await _clean_ahead(site, arrival, now)
+        quiet = not feed.has_document
+        arrival = Arrival.of(source, seen.reading, seen.document.url, via, quiet=quiet, whole=True)
+        await clean_ahead(site, arrival, now)
     done = entries.Recorded()
     async with site.store.begin() as db:
         pushed: bool | None = False
@@ -171,7 +149,7 @@ async def _take_in(site: Site, feed: DueFeed, source: Source | None, seen: Looke
         source = await _as_it_is(db, feed, source)
         itself = await _told_apart(site, db, feed, seen)
         if source and arrival:
-            done = await _record(db, [arrival], now)
+            done = await record(db, [arrival], now)
             pushed = await subscribe.settle(
                 site, db, source, feed.id, seen.url, seen.advertised, document.cloud, now, in_turn=feed.via == "poll"
             )
@@ -423,10 +401,10 @@ async def work_off(site: Site, rows: Sequence[AnyRow]) -> None:
         url = source.feed_url or source.url
         try:
             reading = await read_document(row.body, row.media_type, url)
-            arrival = replace(_arrival(source, reading, url, "push", quiet=False), told=told)
+            arrival = Arrival.of(source, reading, url, "push", told=told)
             if told:
                 told.step("Parsed", _described(reading.feed))
-            await _clean_ahead(site, arrival, now)
+            await clean_ahead(site, arrival, now)
         except ParseError as error:
             log.warning("pushed", source=source.slug, status="unreadable", error=str(error))
             _ends(told, "failed", f"{error} The feed is looked at instead.")
@@ -444,7 +422,7 @@ async def _record_batch(
     pushes = [arrival.told for arrival in arrivals if arrival.told]
     async with site.store.begin() as db:
         for together in waves(arrivals):
-            done = await _record(db, together, now)
+            done = await record(db, together, now)
             _say_what_came(together, done)
             source = together[0].source
             spoken = {"last_error": ""} if _silence_of(source) else {}  # the hub that was silent speaks again
@@ -478,106 +456,7 @@ def _ends(told: Exchange | None, outcome: str, detail: str) -> None:
         told.open_until = 0.0
 
 
-def waves(arrivals: Iterable[Arrival]) -> list[list[Arrival]]:
-    """The arrivals parted so that those of one list can be decided together: of one source, and about other entries.
-
-    What comes twice within a batch is decided the second time against what the first one stored.
-    """
-    found: list[list[Arrival]] = []
-    open_waves: dict[int, tuple[list[Arrival], set[str]]] = {}
-    for arrival in arrivals:
-        about = {item.identity for item in arrival.items} | set(arrival.tombstones)
-        about |= {f"link {item.link_key}" for item in arrival.items if item.link_key}
-        wave, seen = open_waves.get(arrival.source.id, ([], set()))
-        if not wave or seen & about:
-            wave, seen = [], set()
-            found.append(wave)
-        wave.append(arrival)
-        seen |= about
-        open_waves[arrival.source.id] = wave, seen
-    return found
-
-
-# -- a page of a source's history -------------------------------------------------------------
-
-
-async def history(site: Site, source: Source, reading: Reading, url: str, now: datetime) -> Arrival:
-    """Older entries of a source, which come in quietly; to be given to `record_history` in a transaction."""
-    arrival = _arrival(source, reading, url, "backfill", quiet=True)
-    await _clean_ahead(site, arrival, now)
-    return arrival
-
-
-async def record_history(db: AsyncConnection, arrival: Arrival, now: datetime) -> entries.Recorded:
-    done = await _record(db, [arrival], now)
-    # No `last_entry`: what is old is no sign of life.
-    await sources.counted(db, arrival.source, entries.Recorded(living=done.living), now)
-    return done
-
-
 # -- the steps --------------------------------------------------------------------------------
-
-
-def _arrival(source: Source, reading: Reading, url: str, via: Via, *, quiet: bool, whole: bool = False) -> Arrival:
-    feed = reading.feed
-    return Arrival(source, feed, url, via, quiet, reading.items, tombstone_identities(feed), whole)
-
-
-async def _clean_ahead(site: Site, arrival: Arrival, now: datetime) -> None:
-    """Cleans what is likely to be new in a long document, in the parser's process: so nobody waits for it here."""
-    if _is_little(arrival.items):
-        return
-    async with site.store.read() as db:
-        decisions = await _decide(db, [arrival])
-    items = [one.item for one in decisions if isinstance(one, Insert | Update)]
-    if _is_little(items):
-        return
-    rest = iter(items)
-    for packed in await clean_in_worker(arrival.feed, arrival.url, items, _default_kind(arrival), now):
-        arrival.cleaned.update((next(rest).identity, (packed, place)) for place in range(len(packed)))
-
-
-def _is_little(items: Sequence[Identified]) -> bool:
-    return len(items) <= MANY and sum(item.size for item in items) <= LONG
-
-
-async def _record(db: AsyncConnection, together: Sequence[Arrival], now: datetime) -> entries.Recorded:
-    """Decides on arrivals of one source that are about different entries, and writes what was decided."""
-    first = together[0]
-    others = {item.identity: arrival for arrival in together[1:] for item in arrival.items}
-
-    def columns_of(item: Identified) -> Columns:
-        return _columns_of(others.get(item.identity, first), item, now)
-
-    await changes.in_turn(db)  # the same document may be on its way twice: the second decides on what the first stored
-    decisions = await _decide(db, together)
-    if first.whole and first.feed.complete and not first.feed.damaged and first.items:
-        decisions += absences(decisions, await entries.standing(db, first.source.id, now - SETTLED))
-    return await entries.record(db, first.source, decisions, columns_of, now=now, via=first.via, quiet=first.quiet)
-
-
-async def _decide(db: AsyncConnection, together: Sequence[Arrival]) -> list[Decision]:
-    items = [item for arrival in together for item in arrival.items]
-    tombstones = {identity for arrival in together for identity in arrival.tombstones}
-    knowledge = await entries.known(db, together[0].source.id, items, tombstones)
-    decisions: list[Decision] = []
-    for arrival in together:
-        decided = decide_document(arrival.items, arrival.tombstones, knowledge.by_identity, knowledge.by_link)
-        if arrival.via == "backfill":
-            decided = without_old_versions(decided, arrival.tombstones)
-        decisions.extend(reversed(decided))  # a document has its newest entry first, the log its newest last
-    return decisions
-
-
-def _columns_of(arrival: Arrival, item: Identified, now: datetime) -> Columns:
-    if made := arrival.cleaned.get(item.identity):
-        packed, place = made
-        return packed[place]
-    return columns(clean(item, arrival.feed, arrival.url, _default_kind(arrival), now))
-
-
-def _default_kind(arrival: Arrival) -> Kind | None:
-    return next((kind for kind in KINDS if kind == arrival.source.kind and kind != "other"), None)
 
 
 def _described(parsed: Feed) -> str:

@@ -15,7 +15,7 @@ LAYERS = {
     "settings": "config log places adapters answers",
     "input and output": "client dial post darkroom exchanges recorder fetch settings store wire",
     "the site": "site",
-    "steps": "flow backfill discover handshake index inspector pictures profile subscribe write webhooks",
+    "steps": "arrival flow backfill discover handshake index inspector pictures profile subscribe write webhooks",
     "doors": "static_files render access receive theme publish around archive pages showing trial admin admin_sources "
     "admin_hooks admin_inspector admin_settings api headers openapi paths",
     "wiring": "app connections serve supervise commands cli demo doctor __main__",

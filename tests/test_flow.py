@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import select
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
-from lifestream import backfill, flow, subscribe
+from lifestream import arrival, backfill, flow, subscribe
 from lifestream.clean.entries import identify
 from lifestream.client import Client
 from lifestream.protocol.addresses import Networks
@@ -147,7 +147,7 @@ async def vias(site: Site) -> list[str]:
 # -- what takes long ------------------------------------------------------------------------
 
 
-LONG_TEXT = "<p>word</p>" * (flow.LONG // 10)
+LONG_TEXT = "<p>word</p>" * (arrival.LONG // 10)
 
 
 @on_sqlite
@@ -157,7 +157,7 @@ LONG_TEXT = "<p>word</p>" * (flow.LONG // 10)
         RawEntry(id="1", content=Text(LONG_TEXT, html=True)),
         RawEntry(id="1", summary=Text(LONG_TEXT, html=True)),
         RawEntry(id="1", title=Text(LONG_TEXT, html=True)),
-        RawEntry(id="1" * (flow.LONG + 1)),
+        RawEntry(id="1" * (arrival.LONG + 1)),
         RawEntry(id="1", data={"about": {"content_html": LONG_TEXT}}),
     ],
     ids=["content", "summary", "title", "id", "quotation"],
@@ -166,9 +166,9 @@ async def test_a_long_entry_is_cleaned_before_the_writer_is_taken(stream: Site, 
     feed, url = Feed("atom", entries=(raw, RawEntry(id="short"))), "https://b.example/feed"
     notes = await source(stream, "notes")
     reading = Reading(feed, identify(feed, url))
-    assert len((await flow.history(stream, notes, reading, url, stream.now())).cleaned) == 2
+    assert len((await arrival.history(stream, notes, reading, url, stream.now())).cleaned) == 2
     short = Reading(feed, [item for item in reading.items if item.at == 1])
-    assert not (await flow.history(stream, notes, short, url, stream.now())).cleaned
+    assert not (await arrival.history(stream, notes, short, url, stream.now())).cleaned
 
 
 # -- what a document brings -------------------------------------------------------------------
