@@ -163,8 +163,13 @@ def _identified(raw: RawEntry, identity: str, link_key: str, own_page: bool, at:
 
 def _size(raw: RawEntry) -> int:
     """A summary stands in for content, a title and a quotation may be HTML."""
-    quoted = raw.data["about"].get("content_html", "") if "about" in raw.data else ""
-    return len(raw.id) + len(quoted) + sum(len(text.value) for text in (raw.title, raw.summary, raw.content) if text)
+    size = len(raw.id)
+    for text in (raw.title, raw.summary, raw.content):
+        if text:
+            size += len(text.value)
+    if "about" in raw.data:
+        size += len(raw.data["about"].get("content_html", ""))
+    return size
 
 
 def _published(raw: RawEntry, updated: datetime | None) -> datetime | None:
@@ -178,19 +183,19 @@ def _published(raw: RawEntry, updated: datetime | None) -> datetime | None:
 def digest_of(raw: RawEntry) -> str:
     """A hash over what a reader would notice. `base` is left out (the same feed under two names), and so are the dates:
     a change of date alone is none. Empty fields are skipped, so that a new field changes no digest by being there."""
-    said: dict[str, object] = {
-        "link": raw.link,
-        "author": raw.author and (raw.author.name, raw.author.url, raw.author.photo),
-        "tags": raw.tags,
-        "media": [(m.type, m.url, m.width, m.height, m.alt, m.thumbnail) for m in raw.media],
-        "location": raw.location and (raw.location.lat, raw.location.lon, raw.location.name),
-        "verb": raw.verb,
-        "object type": raw.object_type,
-        "in reply to": raw.in_reply_to,
-        "language": raw.language,
-        "data": raw.data and json.dumps(raw.data, sort_keys=True, default=str),
-    }
-    parts = [repr((name, value)) for name, value in said.items() if value]
+    said = (
+        ("link", raw.link),
+        ("author", raw.author and (raw.author.name, raw.author.url, raw.author.photo)),
+        ("tags", raw.tags),
+        ("media", [(m.type, m.url, m.width, m.height, m.alt, m.thumbnail) for m in raw.media]),
+        ("location", raw.location and (raw.location.lat, raw.location.lon, raw.location.name)),
+        ("verb", raw.verb),
+        ("object type", raw.object_type),
+        ("in reply to", raw.in_reply_to),
+        ("language", raw.language),
+        ("data", raw.data and json.dumps(raw.data, sort_keys=True, default=str)),
+    )
+    parts = [repr(pair) for pair in said if pair[1]]
     for name, text in (("title", raw.title), ("content", raw.content), ("summary", raw.summary)):
         if text is not None and text.value:
             parts += (f"{name} {text.html} {len(text.value)}", text.value)
@@ -360,11 +365,11 @@ def _tags(tags: Iterable[str]) -> tuple[str, ...]:
     return tuple(seen.values())[:TAGS]
 
 
-def _media(raw: RawEntry, base: str, pictures: Iterable[Media]) -> tuple[Media, ...]:
+def _media(raw: RawEntry, base: str, pictures: Sequence[Media]) -> tuple[Media, ...]:
     """What the entry carries, then the pictures of its content, each once. Of a picture in two sizes, told apart by the
     query alone, the second is the thumbnail."""
     seen: dict[str, Media] = {}
-    for given in (*raw.media, *pictures):
+    for given in _with_thumbnail(raw.media, pictures):
         url = web_address(given.url, base)
         if not url:
             continue
@@ -379,3 +384,11 @@ def _media(raw: RawEntry, base: str, pictures: Iterable[Media]) -> tuple[Media, 
         if len(seen) == MEDIA:
             break
     return tuple(seen.values())
+
+
+def _with_thumbnail(carried: Sequence[Media], shown: Sequence[Media]) -> Sequence[Media]:
+    """A thumbnail that stands alone is that of the first picture shown."""
+    if not shown or len(carried) != 1 or carried[0].thumbnail != carried[0].url:
+        return (*carried, *shown)
+    first, *rest = shown
+    return (replace(first, thumbnail=first.thumbnail or carried[0].url), *rest)

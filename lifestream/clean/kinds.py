@@ -8,12 +8,14 @@ from collections.abc import Collection
 from lifestream.types import Kind, Media, RawEntry
 
 _BY_VERB: dict[str, Kind] = {
-    "like": "like", "favorite": "like", "favourite": "like", "unfavorite": "like", "share": "repost",
-    "repost": "repost", "follow": "follow", "request-friend": "follow", "make-friend": "follow", "unfollow": "follow",
-    "stop-following": "follow", "remove-friend": "follow", "join": "follow", "leave": "follow",
+    "like": "like", "favorite": "like", "favourite": "like", "share": "repost", "repost": "repost",
+    "follow": "follow", "request-friend": "follow", "make-friend": "follow", "join": "follow",
     "checkin": "checkin", "at": "checkin", "listen": "listen", "play": "listen", "watch": "watch", "save": "bookmark",
     "bookmark": "bookmark", "tag": "bookmark", "rsvp-yes": "event", "rsvp-no": "event", "rsvp-maybe": "event",
-    "attend": "event", "push": "code", "unlike": "like", "unshare": "repost",
+    "rsvp-interested": "event", "attend": "event", "push": "code",
+    # Who takes a thing back does not do it again.
+    "unlike": "other", "unfavorite": "other", "unfavourite": "other", "unshare": "other", "unfollow": "other",
+    "stop-following": "other", "remove-friend": "other", "leave": "other", "update-profile": "other",
 }  # fmt: skip
 _BY_OBJECT: dict[str, Kind] = {
     "note": "note", "status": "note", "article": "article", "blog-entry": "article", "photo": "photo", "image": "photo",
@@ -22,10 +24,11 @@ _BY_OBJECT: dict[str, Kind] = {
     "release": "release",
 }  # fmt: skip
 _COMMIT = re.compile(
-    r"/commits?/[0-9a-f]{7,64}\b|/compare/\w+\.\.\.?\w+|/-/commit/|/commit/\?(?:.*&)?id=|[;?]a=commit(?:diff)?;|Grit::Commit/"
+    r"/commit(?:s|diff)?/[0-9a-f]{7,64}\b|/compare/\w+\.\.\.?\w+|/-/commit/|/commit/\?(?:.*&)?id=|[;?]a=commit(?:diff)?;|Grit::Commit/"
 )
-_RELEASE = re.compile(r"/releases/tag/|/-/releases/|/-/tags/|/releases/v?\d")
-_ARRIVAL = re.compile(r"(?:checked in|check-in|i['’]m at|arrived at|was at|entered|left)\b|@ ", re.I)
+_RELEASE = re.compile(r"/releases/tag/|/-/releases/|/-/tags/|/releases/v?\d|/src/tag/[^/?#]+$")
+_ARRIVAL = re.compile(r"(?:check-in|i['’]m at|arrived at|was at)\b|@ |.{0,100}?\bcheck(?:ed|ing) in\b", re.I)
+_CROSSING = re.compile(r"(?:entered|left)\s+", re.I)
 GENERIC: frozenset[Kind] = frozenset({"article", "note", "other"})
 ID_CHARS = 1000
 """An address is no longer; what is, would be looked through by the square of its length."""
@@ -43,10 +46,10 @@ def verb_of(raw: RawEntry) -> str:
 
 def kind_of(raw: RawEntry, link: str, title: str, text: str, shown: Collection[Media], default: Kind | None) -> Kind:
     """`shown` are the pictures and films within the content, `text` is what it says beside them."""
-    found = _said(raw) or _publisher(raw, link) or _carried(raw, title, text, shown)
-    if found in GENERIC and default is not None:
-        return default
-    return found
+    if known := _said(raw) or _publisher(raw, link):
+        return known
+    found = _carried(raw, title, text, shown)
+    return default if found in GENERIC and default is not None else found
 
 
 def _said(raw: RawEntry) -> Kind | None:
@@ -62,7 +65,7 @@ def _said(raw: RawEntry) -> Kind | None:
 def _publisher(raw: RawEntry, link: str) -> Kind | None:
     if _is_commit(link) or _is_commit(raw.id[:ID_CHARS]):
         return "code"
-    return "release" if ("/releases/" in link or "/-/tags/" in link) and _RELEASE.search(link) else None
+    return "release" if ("/releases/" in link or "/tag" in link) and _RELEASE.search(link) else None
 
 
 def _is_commit(address: str) -> bool:
@@ -80,9 +83,20 @@ def _carried(raw: RawEntry, title: str, text: str, shown: Collection[Media]) -> 
         return "audio"
     if "image" in families and len(text) <= (SHORT_UNDER_TITLE if title else SHORT):
         return "photo"
-    if raw.location is not None and _ARRIVAL.match(title or text):
+    if raw.location is not None and _tells_of_a_visit(title or text, raw.location.name):
         return "checkin"
     return _BY_OBJECT.get(_last_word(raw.object_type)) or ("article" if title else "note")
+
+
+def _tells_of_a_visit(said: str, place: str) -> bool:
+    """One enters and leaves much; only a place by its name is one."""
+    if _ARRIVAL.match(said):
+        return True
+    crossing = _CROSSING.match(said)
+    if crossing is None or not place:
+        return False
+    rest = said[crossing.end() :].casefold()
+    return rest.startswith(place.casefold()) and not rest[len(place) :][:1].isalnum()
 
 
 def _last_word(name: str) -> str:

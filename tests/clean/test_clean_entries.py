@@ -96,6 +96,28 @@ def test_any_other_change_is_one(change: dict[str, object]) -> None:
     assert one.digest != other.digest
 
 
+def test_a_digest_is_what_it_was_in_every_database_there_is() -> None:
+    raw = RawEntry(
+        id="1",
+        link="https://b.example/1",
+        title=Text("T"),
+        content=Text("<p>c</p>", html=True),
+        summary=Text("s"),
+        author=Author("Ada", "https://b.example/ada"),
+        tags=("a", "b"),
+        media=(Media("image/jpeg", "https://b.example/1.jpg", 3, 2, "One"),),
+        location=Location(1.5, 2.0, "Pier"),
+        verb="post",
+        object_type="note",
+        in_reply_to="https://b.example/0",
+        language="en",
+        data={"b": 1, "a": {"c": "d"}},
+    )
+    bare, whole = identified(RawEntry(id="2", title=Text("T")), raw)
+    assert bare.digest == "bf0ad2661891d84466c10b44a9c16931e23388e3"
+    assert whole.digest == "3c736af2d4cc07adf674eb8bcb36f9c852e16113"
+
+
 def test_http_and_https_are_one_page() -> None:
     one, other, third = identified(
         RawEntry(id="1", link="http://a.example/p/"),
@@ -308,6 +330,11 @@ SCHEMA = "http://activitystrea.ms/schema/1.0/"
         ("video", RawEntry(id="1", content=Text('<video src="/1.webm"></video>', html=True))),
         ("follow", RawEntry(id="1", verb=SCHEMA + "join")),
         ("event", RawEntry(id="1", verb=SCHEMA + "rsvp-no")),
+        ("event", RawEntry(id="1", verb="rsvp-interested")),
+        ("other", RawEntry(id="1", verb=SCHEMA + "unlike")),
+        ("checkin", RawEntry(id="1", verb="checkin", media=(PHOTO,), location=Location(1, 2))),
+        ("note", RawEntry(id="1", content=Text("Long " * 30 + "we checked in"), location=Location(1, 2))),
+        ("article", RawEntry(id="1", title=Text("Left"), location=Location(1, 2))),
         ("code", RawEntry(id="tag:github.com,2008:PushEvent/1")),
         ("like", RawEntry(id="tag:github.com,2008:WatchEvent/1")),
         ("release", RawEntry(id="1", title=Text("t"), link="https://github.com/o/x/releases/tag/v1")),
@@ -320,3 +347,4 @@ def test_the_kind_is_found(kind: Kind, raw: RawEntry) -> None:
 def test_the_owners_word_decides_what_is_left_open() -> None:
     assert cleaned(RawEntry(id="1", title=Text("t")), default="listen").kind == "listen"
     assert cleaned(RawEntry(id="1", verb="like"), default="listen").kind == "like"
+    assert cleaned(RawEntry(id="1", verb="unlike"), default="like").kind == "other"

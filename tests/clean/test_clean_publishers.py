@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lifestream.clean.entries import clean, identify
-from lifestream.clean.publishers import families
+from lifestream.clean.publishers import asked, families
 from lifestream.parse import parse
 from lifestream.types import Entry, Feed, RawEntry, Text
 
@@ -53,7 +53,7 @@ def test_every_family_has_a_sample() -> None:
         for item in identify(feed, URL):
             raw = feed.entries[item.at]
             url = clean(item, feed, URL, None, NOW).url or raw.link
-            told |= {family.__name__ for family in families() if family.wrote(raw, url, feed)}
+            told |= {family.__name__ for family in asked(feed.generator) if family.wrote(raw, url, feed)}
     assert told == {family.__name__ for family in families()}
 
 
@@ -65,6 +65,11 @@ def test_the_owners_word_does_not_outweigh_what_is_known(name: str) -> None:
         assert wished.kind == ("checkin" if plain.kind in ("article", "note") else plain.kind)
 
 
+def test_what_is_warned_of_is_no_summary() -> None:
+    warned, *_ = entries(DATA / "mastodon.rss")
+    assert warned.summary == "food & drink"
+
+
 @pytest.mark.parametrize(
     ("given", "markup"),
     [
@@ -74,7 +79,10 @@ def test_the_owners_word_does_not_outweigh_what_is_known(name: str) -> None:
         ),
         (RawEntry(id="t3_1", link="https://r.example/1"), '<a href="mailto:a@b.example">[link]</a>'),
         (RawEntry(id="1", link="https://m.example/u/a/m/b/"), '<a href="mailto:a/mgoblin_media/b.mp4">b</a>'),
-        (RawEntry(id="1: https://g.example/a/b"), '<a href="mailto:a@b.example/commit/abc">abc</a>'),
+        (
+            RawEntry(id="1: https://g.example/a/b", title=Text('<a href="https://g.example/a/b/src/branch/c">c</a>')),
+            '<a href="mailto:a@b.example/commit/abc">abc</a>',
+        ),
     ],
 )
 def test_only_web_addresses_are_taken_from_markup(given: RawEntry, markup: str) -> None:
@@ -94,13 +102,21 @@ def test_markup_that_was_cut_is_whole_again() -> None:
 @pytest.mark.parametrize(
     "markup",
     ["<video " + "src=x " * 150_000, "<p>" + " " * 500_000 + "submitted", "<blockquote>" * 200 + "<p>" * 20_000,
-     '<a href="/commit/a">' * 40_000],
-    ids=["video", "spaces", "blockquotes", "commits"],
+     '<a href="/commit/a">' * 40_000, '<a href="https://g.example/tree/' * 20_000],
+    ids=["video", "spaces", "blockquotes", "commits", "trees"],
 )  # fmt: skip
 def test_no_family_takes_long_over_monstrous_markup(markup: str) -> None:
-    ids = ("t3_1", "tag:github.com,2008:IssuesEvent/1", "1: https://g.example/a/b", "tag:flickr.com,2005:/photo/1")
+    ids = (
+        "t3_1",
+        "tag:github.com,2008:IssuesEvent/1",
+        "tag:github.com,2008:PushEvent/1",
+        "1: https://g.example/a/b",
+        "tag:flickr.com,2005:/photo/1",
+        "letterboxd-watch-1",
+    )
     for given in ids:
-        feed = Feed("atom", entries=(RawEntry(id=given, content=Text(markup, html=True), title=Text("t")),))
+        title = Text('<a href="https://g.example/a/b/src/branch/c">c</a>')
+        feed = Feed("atom", entries=(RawEntry(id=given, content=Text(markup, html=True), title=title),))
         started = time.process_time()
         clean(identify(feed, URL)[0], feed, URL, None, NOW)
         assert time.process_time() - started < 2

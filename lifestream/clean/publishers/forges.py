@@ -17,12 +17,19 @@ _REPOSITORY = re.compile(
     r"|merge_requests/|tags?/|wiki\b|discussions/)"
 )
 _BARE = re.compile(r"https?://[^/]+/([^/?#]+/[^/?#]+?)(?:\.git)?/?")
+_TAG = re.compile(r"/(?:releases/tag|-/releases|-/tags|src/tag)/([^/?#]+)$")
 COMMITS = 50
 
 
 def repository_of(url: str) -> str:
     """ "ada/loom" of any address within it."""
     found = _REPOSITORY.match(url) or _BARE.fullmatch(url)
+    return unquote(found[1]) if found else ""
+
+
+def tag_of(url: str) -> str:
+    """ "v1.2" of a release's or a tag's page."""
+    found = _TAG.search(url)
     return unquote(found[1]) if found else ""
 
 
@@ -57,7 +64,7 @@ def without_actor(title: str, entry: Entry) -> str:
     """ "ada opened an issue" under Ada's own name is "Opened an issue"."""
     actor = entry.author.name if entry.author else ""
     rest = title.removeprefix(f"{actor} ") if actor else title
-    return rest[:1].upper() + rest[1:]
+    return title if rest == title else rest[:1].upper() + rest[1:]
 
 
 def code(repository: str, branch: str, compare_url: str, commits: list[dict[str, str]]) -> dict[str, Any]:

@@ -1,20 +1,24 @@
-"""Commits and releases of one repository, as any git host lists them: GitHub, GitLab, Gitea, cgit, gitweb."""
+"""Commits and releases of one repository, as git hosts list them: GitHub, GitLab, Gitea, Bitbucket, cgit, gitweb."""
 
 import html
 import re
 from dataclasses import replace
 from urllib.parse import unquote
 
-from lifestream.clean.publishers.forges import code, name_of, repository_of
+from lifestream.clean.publishers.forges import code, name_of, repository_of, tag_of
 from lifestream.types import Entry, Feed, RawEntry
 
 GENERIC = True
-_COMMIT = re.compile(r"/commit/(?:\?(?:.*&)?id=)?([0-9a-f]{3,64})\b|[;?]a=commit(?:diff)?;(?:.*;)?h=([0-9a-f]{3,64})")
-_GITWEB = re.compile(r"[?;]p=([^;&]+)")
-# "Recent Commits to loom:main" (GitHub), "loom:main commits" (GitLab), "loom.git, branch main" (cgit)
-_BRANCH = re.compile(r"Recent Commits to [^:]+:(\S+)|\S+:(\S+) commits|.+, branch (\S+)")
+_COMMIT = re.compile(
+    r"/commit(?:s|diff)?/(?:\?(?:.*&)?id=)?([0-9a-f]{3,64})\b|[;?]a=commit(?:diff)?;(?:.*;)?h=([0-9a-f]{3,64})"
+)
+_GITWEB = re.compile(r"[?;]p=([^;&]+)|/([^/?#]+\.git)/commitdiff/")
+# "Recent Commits to loom:main" (GitHub), "loom:main commits" (GitLab), "loom.git, branch main" (cgit),
+# "Latest commits for branch main" (Gitea)
+_BRANCH = re.compile(
+    r"Recent Commits to [^:]+:(\S+)|\S+:(\S+) commits|.+, branch (\S+)|Latest commits for branch (\S+)"
+)
 _CGIT = re.compile(r"(\S+?)(?:\.git)?, branch ")
-_TAG = re.compile(r"/(?:releases/tag|-/releases|-/tags)/([^/?#]+)$")
 
 
 def wrote(raw: RawEntry, url: str, feed: Feed) -> bool:
@@ -25,8 +29,8 @@ def told(entry: Entry, raw: RawEntry, feed: Feed) -> Entry:
     url = entry.url or ""
     if entry.kind == "code" and "commits" not in entry.data and (found := _COMMIT.search(url)):
         return _commit(entry, feed, url, found[1] or found[2])
-    if entry.kind == "release" and (found := _TAG.search(url)):
-        return _release(entry, repository_of(url), unquote(found[1]))
+    if entry.kind == "release" and (tag := tag_of(url)):
+        return _release(entry, repository_of(url), tag)
     return entry
 
 
@@ -41,7 +45,7 @@ def _commit(entry: Entry, feed: Feed, url: str, commit_id: str) -> Entry:
 
 def _repository(url: str, feed: Feed) -> str:
     if gitweb := _GITWEB.search(url):
-        return unquote(gitweb[1]).removesuffix(".git")
+        return unquote(gitweb[1] or gitweb[2]).removesuffix(".git")
     if cgit := _CGIT.match(feed.title):
         return cgit[1]
     return repository_of(url)

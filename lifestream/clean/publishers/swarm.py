@@ -1,4 +1,4 @@
-"""Swarm and Foursquare: every entry is a check-in, and its title is the place."""
+"""Swarm and Foursquare: every entry is a check-in, with a photo or without one, and its title is the place."""
 
 import re
 from dataclasses import replace
@@ -15,4 +15,4 @@ def wrote(raw: RawEntry, url: str, feed: Feed) -> bool:
 def told(entry: Entry, raw: RawEntry, feed: Feed) -> Entry:
     at = entry.location
     named = Location(at.lat, at.lon, at.name or (entry.title or "")[:200]) if at else None
-    return replace(entry, kind="photo" if entry.kind == "photo" else "checkin", verb="checkin", location=named)
+    return replace(entry, kind="checkin", verb="checkin", location=named)

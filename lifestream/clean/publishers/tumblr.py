@@ -6,11 +6,12 @@ from lifestream.clean.html import text_of_clean
 from lifestream.clean.kinds import SHORT
 from lifestream.types import Entry, Feed, RawEntry
 
+GENERATORS = ("Tumblr",)
 _NAME_CHARS = 60
 
 
 def wrote(raw: RawEntry, url: str, feed: Feed) -> bool:
-    return feed.generator.startswith("Tumblr")
+    return True
 
 
 def told(entry: Entry, raw: RawEntry, feed: Feed) -> Entry:
