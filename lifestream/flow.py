@@ -375,8 +375,7 @@ async def _relay(db: AsyncConnection, feed: DueFeed, source: Source | None, docu
     if source and source.visibility != "public":
         return False
     relayed = False
-    wanted = await subscribers.topics_with_subscribers(db, await feeds.keys(db, feed.id), now)
-    for key in wanted:
+    for key in await subscribers.topics_of_feed(db, feed.id, now):
         content = Content(feed.url, key, microseconds(now), document.media_type, document.body)
         relayed |= await deliveries.distribute(db, content, now)
     return relayed

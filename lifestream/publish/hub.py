@@ -42,6 +42,8 @@ TIMEOUT = 10.0
 """Seconds that a callback has, for an answer as for taking a delivery."""
 AT_ONCE = 100
 PER_HOST = 10
+REST = 0.01
+"""Seconds: who looks at the page comes first."""
 GONE = "This topic is not public here any more."
 
 
@@ -60,7 +62,7 @@ async def follow(site: Site) -> None:
         while more:
             position, more = await distribute_from(site, position)
 
-    await bells.follow(site.store.bells[bells.LOG], "hub", distribute, every=5.0)
+    await bells.follow(site.store.bells[bells.LOG], "hub", distribute, every=5.0, rest=REST)
 
 
 async def start(site: Site) -> int:

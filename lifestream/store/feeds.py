@@ -162,12 +162,8 @@ async def put_elsewhere(db: AsyncConnection, feed_id: int, url: str) -> None:
 
 async def others(db: AsyncConnection, feed_id: int, keys: Iterable[str]) -> dict[str, str]:
     """Which of these addresses another feed is fetched from, and the slug of its source ("" for a stranger's topic)."""
-    query = (
-        select(FeedRow.url_key, SourceRow.slug)
-        .outerjoin(SourceRow, SourceRow.feed_id == FeedRow.id)
-        .where(FeedRow.url_key.in_(keys), FeedRow.id != feed_id)
-    )
-    return {row.url_key: row.slug or "" for row in await db.execute(query)}
+    rows = await db.execute(_OTHERS, {"keys": keys, "feed": feed_id})
+    return {row.url_key: row.slug or "" for row in rows}
 
 
 async def drop_if_unused(db: AsyncConnection, feed_id: int) -> None:
@@ -238,6 +234,11 @@ _MATCHING = (
 )
 
 
+_OTHERS = (
+    select(FeedRow.url_key, SourceRow.slug)
+    .outerjoin(SourceRow, SourceRow.feed_id == FeedRow.id)
+    .where(among(FeedRow.url_key, "keys"), FeedRow.id != bindparam("feed"))
+)
 _FORMER_KEYS = select(FeedNameRow.key).where(FeedNameRow.feed_id == FeedRow.id).correlate(FeedRow)
 _DROP_UNUSED = delete(FeedRow).where(
     ~select(SourceRow.id).where(SourceRow.feed_id == FeedRow.id).correlate(FeedRow).exists(),

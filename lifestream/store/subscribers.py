@@ -7,13 +7,12 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Literal
 
-from sqlalchemy import bindparam, delete, func, or_, select, update
+from sqlalchemy import bindparam, delete, func, or_, select, union, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lifestream.protocol.pacing import host_of
 from lifestream.store import due
-from lifestream.store.among import among
 from lifestream.store.tables import (
     FeedNameRow,
     FeedRow,
@@ -135,8 +134,9 @@ async def deny(db: AsyncConnection, keys: Sequence[str], now: datetime) -> None:
 # -- who is there -----------------------------------------------------------------------------
 
 
-async def topics_with_subscribers(db: AsyncConnection, keys: Sequence[str], now: datetime) -> set[str]:
-    return set((await db.execute(_TOPICS_WITH_SUBSCRIBERS, {"keys": list(keys), "now": now})).scalars())
+async def topics_of_feed(db: AsyncConnection, feed_id: int, now: datetime) -> set[str]:
+    """The keys, of all that this feed is known by, that somebody is subscribed to here."""
+    return set((await db.execute(_TOPICS_OF_FEED, {"feed": feed_id, "now": now})).scalars())
 
 
 async def topics_under(db: AsyncConnection, key: str, now: datetime) -> dict[str, str]:
@@ -253,8 +253,13 @@ _CROWD, _CROWD_WAITING = (
     select(func.count(), func.count().filter(table.host == bindparam("host"))).select_from(table)
     for table in (HubSubscriberRow, HubRequestRow)
 )
-_TOPICS_WITH_SUBSCRIBERS = (
-    select(HubSubscriberRow.topic_key).where(among(HubSubscriberRow.topic_key, "keys"), alive).distinct()
+_KEYS_OF_FEED = union(
+    select(FeedRow.url_key).where(FeedRow.id == bindparam("feed")),
+    select(FeedRow.self_key).where(FeedRow.id == bindparam("feed")),
+    select(FeedNameRow.key).where(FeedNameRow.feed_id == bindparam("feed")),
+)
+_TOPICS_OF_FEED = (
+    select(HubSubscriberRow.topic_key).where(HubSubscriberRow.topic_key.in_(_KEYS_OF_FEED), alive).distinct()
 )
 _TOPICS_UNDER = (
     select(HubSubscriberRow.topic_key, func.min(HubSubscriberRow.topic).label("topic"))

@@ -10,7 +10,7 @@ from lifestream.store.database import Store
 from lifestream.store.deliveries import Content, DueDelivery, Failure, claim, delivered, distribute, failed
 from lifestream.store.subscribers import HOLD, Request
 from lifestream.store.tables import HubContentRow, HubDeliveryRow, HubRequestRow, HubSubscriberRow
-from tests.store.story import BLOG, DAY, HOUR, NO_TIME, NOON, SECOND, count, row
+from tests.store.story import BLOG, DAY, HOUR, NO_TIME, NOON, SECOND, count, feed_source, row
 
 KEY = "blog.example/feed"
 CALLBACK = "https://reader.example/callback"
@@ -300,9 +300,19 @@ async def test_a_lease_that_is_over_gets_nothing_more(site: Site) -> None:
     assert await count(site.store, HubDeliveryRow) == 0
     await publishes(site.store, b"2", over)
     assert await count(site.store, HubDeliveryRow) == 0
+
+
+async def test_a_feed_has_the_subscribers_of_every_address_that_it_is_or_was_known_by(site: Site) -> None:
+    source = await feed_source(site.store)
+    assert source.feed_id is not None
+    async with site.store.begin() as db:
+        await feeds.moves(db, source.feed_id, "new.example/feed")
+    for number, key in enumerate((KEY, "other.example/feed")):
+        await subscribed(site.store, f"{CALLBACK}/{number}", topic_key=key)
+    over = NOON + timedelta(seconds=LEASE)
     async with site.store.read() as db:
-        assert await subscribers.topics_with_subscribers(db, [KEY], over) == set()
-        assert await subscribers.topics_with_subscribers(db, [KEY], over - SECOND) == {KEY}
+        assert await subscribers.topics_of_feed(db, source.feed_id, over - SECOND) == {KEY}
+        assert await subscribers.topics_of_feed(db, source.feed_id, over) == set()
 
 
 async def test_leases_that_are_over_are_swept_with_documents_that_nobody_waits_for(site: Site) -> None:
