@@ -17,7 +17,7 @@ from lifestream.parse.worker import in_worker
 from lifestream.types import Feed, Kind
 
 IN_PLACE = 16 * 1024
-"""A well-formed document of so many bytes is read in half a millisecond, the worst that could be thought of in 15,
+"""A well-formed document of so many bytes is read in half a millisecond, the worst that could be thought of in 20,
 while a warm worker answers in one; a larger one takes the worker no longer than us."""
 READ_WITHIN, READ_WITHIN_MORE = 10.0, 1.0
 """Seconds for reading a document, and for each MB of it."""

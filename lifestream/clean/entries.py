@@ -19,9 +19,9 @@ from lifestream.clean.activities import QUOTING, own_title, quoting, told_about,
 from lifestream.clean.data import safe_data
 from lifestream.clean.dates import parse_date, plausible
 from lifestream.clean.html import (
-    PICTURE_FILE,
     beginning_of_clean,
     clean_with_pictures,
+    is_picture_file,
     summary_of,
     text_of,
     text_of_clean,
@@ -285,6 +285,8 @@ def _acted(entry: Entry, raw: RawEntry) -> Entry:
     data = {name: value for name, value in entry.data.items() if name != "about"}
     if known := told_about(about, entry.url or ""):
         data["about"] = known
+    if entry.kind == "checkin" and entry.location is None:  # a place that is on no map is told by its name
+        entry = replace(entry, title=entry.title or known.get("title"))
     return replace(entry, url=entry.url or about.get("url") or None, data=data)
 
 
@@ -373,7 +375,7 @@ def _media(raw: RawEntry, base: str, pictures: Sequence[Media]) -> tuple[Media, 
         url = web_address(given.url, base)
         if not url:
             continue
-        file = url.partition("?")[0] if "?" in url and PICTURE_FILE.search(url) else url
+        file = url.partition("?")[0] if "?" in url and is_picture_file(url) else url
         thumbnail = web_address(given.thumbnail, base)
         alt = " ".join(given.alt.split())[:ALT_CHARS]
         if (first := seen.get(file)) is None:

@@ -45,7 +45,7 @@ _DROPPED_WITH_CONTENT = {
 }  # fmt: skip
 _NAMELESS = "Picture"
 _REL = "noopener noreferrer nofollow ugc"
-PICTURE_FILE = re.compile(r"\.(?:jpe?g|png|gif|webp|avif)(?:\?[^/]*)?$", re.I)
+_PICTURE_FILE = re.compile(r"\.(?:jpe?g|png|gif|webp|avif)(?:\?[^/]*)?$", re.I)
 _PLAYS = re.compile("<(?:iframe|video|audio)")
 _PLAYER = re.compile(r"<(iframe|video|audio)\b([^<>]*+)>(?:\s*+<source\b([^<>]*+)>)?", re.I)
 _SOURCE = re.compile(r"""\ssrc\s*=\s*["']?([^"'\s]+)""", re.I)
@@ -234,6 +234,11 @@ def web_address(url: str, base: str = "") -> str:
     return "".join(c if c > " " else f"%{ord(c):02X}" for c in joined)
 
 
+def is_picture_file(address: str) -> bool:
+    """By its ending, before a query if there is one. Asked of what follows the last slash, where nothing takes long."""
+    return bool(_PICTURE_FILE.search(address, address.rfind("/") + 1))
+
+
 def _is_monstrous(source: str) -> bool:
     if len(source) > _EQUAL_SIGNS and (source.count("&") > _REFERENCES or source.count("=") > _EQUAL_SIGNS):
         return True
@@ -333,7 +338,7 @@ class _Rewriting:
     def _keep(self, address: str, link: str, width: int | None, height: int | None, alt: str) -> None:
         leads = _HREF.search(link)
         around = html.unescape(leads[1]) if leads else ""
-        if around != address and PICTURE_FILE.search(around):
+        if around != address and is_picture_file(around):
             self.pictures.setdefault(around, Media("image", around, alt=alt, thumbnail=address))
         else:
             self.pictures.setdefault(address, Media("image", address, width, height, alt))

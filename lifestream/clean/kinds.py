@@ -29,6 +29,8 @@ _COMMIT = re.compile(
 _RELEASE = re.compile(r"/releases/tag/|/-/releases/|/-/tags/|/releases/v?\d|/src/tag/[^/?#]+$")
 _ARRIVAL = re.compile(r"(?:check-in|i['’]m at|arrived at|was at)\b|@ |.{0,100}?\bcheck(?:ed|ing) in\b", re.I)
 _CROSSING = re.compile(r"(?:entered|left)\s+", re.I)
+_DEEDS = frozenset({"ate", "drank", "read", "played", "exercised"})
+"""Told in a line, which is no title of an article."""
 GENERIC: frozenset[Kind] = frozenset({"article", "note", "other"})
 ID_CHARS = 1000
 """An address is no longer; what is, would be looked through by the square of its length."""
@@ -85,7 +87,8 @@ def _carried(raw: RawEntry, title: str, text: str, shown: Collection[Media]) -> 
         return "photo"
     if raw.location is not None and _tells_of_a_visit(title or text, raw.location.name):
         return "checkin"
-    return _BY_OBJECT.get(_last_word(raw.object_type)) or ("article" if title else "note")
+    is_note = not title or _last_word(raw.verb) in _DEEDS
+    return _BY_OBJECT.get(_last_word(raw.object_type)) or ("note" if is_note else "article")
 
 
 def _tells_of_a_visit(said: str, place: str) -> bool:

@@ -7,14 +7,16 @@ the entry leaves out; of anything else (a like, a share, a follow) it is somebod
 from typing import Any
 
 from lifestream.parse.document import CONTENT_CHARS, TEXT_CHARS
-from lifestream.parse.extensions import author_of
+from lifestream.parse.extensions import author_of, media_of
 from lifestream.parse.names import Children, Element, absolute, children, first_text, inner_html, text
+from lifestream.types import Media
 
 _POSTING = ("", "post", "create", "add", "checkin")
 _OF_THE_POSTING = (
     "atom:content", "atom:summary", "atom:category", "atom:link", "media:content", "media:group", "media:thumbnail",
-    "georss:point", "georss:where", "georss:line", "georss:box", "georss:polygon", "georss:featurename",
-    "georss:featureName", "geo:lat", "geo:long", "geo:Point", "thr:in-reply-to",
+    "georss:point", "georss:where", "georss:circle", "georss:line", "georss:box", "georss:polygon",
+    "georss:featurename", "georss:featureName", "gml:Point", "geo:lat", "geo:long", "geo:Point", "thr:in-reply-to",
+    "xcal:dtstart", "xcal:dtend",
 )  # fmt: skip
 _DEEPEST = 4
 """A share of a post holds two objects within each other; more is nobody's."""
@@ -65,6 +67,27 @@ def place_of(found: Children) -> str:
         if last_word(first_text(within, "activity:object-type")) == "place":
             return first_text(within, "poco:displayName", "atom:title")[:TEXT_CHARS]
     return ""
+
+
+def visited(found: Children, base: str) -> dict[str, Any]:
+    """The place where somebody checked in, as a thing."""
+    if last_word(first_text(found, "activity:verb")) == "checkin":
+        for element in found.get("activity:object", ()):
+            return _thing(element, base, 1)
+    return {}
+
+
+def media_shared(found: Children, base: str) -> tuple[Media, ...]:
+    """What the thing that somebody shared carries, however many activities are around it."""
+    if last_word(first_text(found, "activity:verb")) != "share":
+        return ()
+    for _ in range(_DEEPEST):
+        if not (inner := found.get("activity:object", ())):
+            break
+        found = children(inner[0])
+        if media := media_of(found, base):
+            return media
+    return ()
 
 
 def _thing(element: Element, base: str, depth: int) -> dict[str, Any]:

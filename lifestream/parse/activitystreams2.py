@@ -26,7 +26,7 @@ from lifestream.parse.things import (
     string,
     type_of,
 )
-from lifestream.types import Author, Feed, RawEntry, Tombstone
+from lifestream.types import Author, Feed, RawEntry, Text, Tombstone
 
 _KEY = re.compile(rb'(?<!\\)"(?:@context|orderedItems)"\s*:')
 """Within a string the quotes would be escaped: so this is a key, wherever it stands."""
@@ -160,12 +160,21 @@ def _posted(thing: Thing, activity: Thing, url: str) -> Iterator[RawEntry | Tomb
         entry = entry_of(thing, url)
         when = text(activity.get("published"))[:100]
         is_update = type_of(activity) == "Update"
+        if thing.keys() == {"id"} and (is_update or not entry.link):
+            return  # that it changed, but not how; or nothing at all
         yield replace(
             entry,
+            content=_linked(entry.link) if thing.keys() == {"id"} else entry.content,
             published=entry.published or ("" if is_update else when),
             updated=entry.updated or (when if is_update else ""),
             author=author_of(url, thing.get("attributedTo"), thing.get("actor"), activity.get("actor")),
         )
+
+
+def _linked(page: str) -> Text:
+    """A post of which nothing is known but its page."""
+    address = escape(page)
+    return Text(f'<a href="{address}">{address}</a>', html=True)
 
 
 def _done(activity: Thing, verb: str, url: str) -> Iterator[RawEntry]:

@@ -15,9 +15,17 @@ from lxml import etree
 
 from lifestream.errors import ParseError
 from lifestream.parse import encodings
-from lifestream.parse.activity import about_of, last_word, object_type_of, place_of, with_the_posting
+from lifestream.parse.activity import (
+    about_of,
+    last_word,
+    media_shared,
+    object_type_of,
+    place_of,
+    visited,
+    with_the_posting,
+)
 from lifestream.parse.document import CONTENT_CHARS, HUBS, TAGS, TEXT_CHARS, TITLE_CHARS, Document, IllFormed
-from lifestream.parse.extensions import PLACES, author_of, episode_of, location_of, media_of
+from lifestream.parse.extensions import PLACES, RATED, author_of, episode_of, is_sensitive, location_of, media_of
 from lifestream.parse.names import (
     XML_LANG,
     Children,
@@ -38,7 +46,8 @@ ENTRIES = ("atom:entry", "entry", "item")
 LONG = 4 * 1024 * 1024
 """A longer document is never in memory as a tree, which would take ten times its size."""
 PIECE = 64 * 1024
-_LOOKS = re.compile(rb"<(?:[A-Za-z0-9_-]{1,30}:)?(feed|rss|RDF|entry|item|channel)[\s>/]")
+_LOOKS = re.compile(rb"<(?:[A-Za-z0-9_-]{1,30}:)?(feed|rss|RDF|entry|item|channel|deleted-entry)[\s>/]")
+_TAG = re.compile("<[A-Za-z/!]")
 _HTML_IN_TITLE = re.compile(
     r"&(?:#\d{1,7}|#[xX][\da-fA-F]{1,6}|[A-Za-z][A-Za-z\d]{1,31});"
     r"|</?(?:a|abbr|b|big|br|cite|code|del|em|font|i|img|ins|kbd|mark|p|q|s|small|span|strike|strong|sub|sup|tt|u|wbr)\b[^<>]*>"
@@ -110,6 +119,9 @@ def feed_of(root: Element, url: str, *, damaged: bool = False, entries: Iterable
     """The feed in this tree: its root, or (pages that wrap one) the first one inside. `entries` are those of a long
     document, which are not in the tree."""
     name = name_of(root.tag)
+    if name == "at:deleted-entry":  # RFC 6721: a document of its own (application/atomdeleted+xml)
+        stone = _tombstone(root)
+        return Feed("atom", tombstones=(stone,) if stone.ref else (), damaged=damaged)
     if name not in FEEDS and name not in ENTRIES:
         inside = (node for node in root.iter("{*}feed", "{*}rss", "{*}RDF") if name_of(node.tag) in FEEDS)
         root, damaged = next(inside, None), True
@@ -192,6 +204,8 @@ def _entry(element: Element, found: Children, base: str, site: str) -> RawEntry:
         found = with_the_posting(found)
     links = _links(found)
     content, summary = _content(found, base)
+    media = media_of(found, base)
+    location = None if PLACES.isdisjoint(found) else _location(found)
     return RawEntry(
         id=_id(element, found),
         link=_link(found, links),
@@ -205,14 +219,14 @@ def _entry(element: Element, found: Children, base: str, site: str) -> RawEntry:
         updated=first_text(found, "atom:updated", "updated", "atom:modified", "dcterms:modified")[:100],
         author=_author(found, base),
         tags=_tags(found),
-        media=media_of(found, base),
-        location=None if PLACES.isdisjoint(found) else _location(found),
+        media=media or (media_shared(found, base) if "activity:object" in found else ()),
+        location=location,
         verb=first_text(found, "activity:verb")[:TEXT_CHARS],
         object_type=object_type_of(found) if "activity:verb" in found or "activity:object-type" in found else "",
         in_reply_to=_in_reply_to(found),
         language=_language(element, found)[:40],
         base=base,
-        data=_data(found, base, site),
+        data=_data(found, base, site, location),
     )  # fmt: skip
 
 
@@ -296,7 +310,7 @@ def _content(found: Children, base: str) -> tuple[Text | None, Text | None]:
     )
     described = _first_construct(found, ("description",), "html", base)
     if content is None and described is not None:
-        return described, summary
+        return _as_written(described), summary
     summary = summary or described
     if content is None and summary is None:
         said = first_text(found, "dc:description", "media:description", "itunes:summary")
@@ -304,6 +318,14 @@ def _content(found: Children, base: str) -> tuple[Text | None, Text | None]:
             said = said or first_text(children(group), "media:description")
         return (Text(said[:CONTENT_CHARS]) if said else None), None
     return content, summary
+
+
+def _as_written(described: Text) -> Text:
+    """A description is HTML, says RSS; one that has lines, and no tag, was written as plain text."""
+    said = described.value.strip()
+    if described.html and "\n" in said and not _TAG.search(said):
+        return Text(unescape(said), base=described.base)
+    return described
 
 
 def _first_construct(found: Children, names: tuple[str, ...], default: str, base: str) -> Text | None:
@@ -371,11 +393,17 @@ def _language(element: Element, found: Children) -> str:
     return said
 
 
-def _data(found: Children, base: str, site: str) -> dict[str, Any]:
-    """What only some kinds of entries have."""
+def _data(found: Children, base: str, site: str, location: Location | None) -> dict[str, Any]:
+    """What only some kinds of entries have. A place that is on no map is named at least."""
     data = episode_of(found)
-    if "activity:object" in found and (about := about_of(found, base)):
-        data["about"] = about
+    if "activity:object" in found:
+        if about := about_of(found, base) or (visited(found, base) if location is None else {}):
+            data["about"] = about
+        for name, element in (("start", "xcal:dtstart"), ("end", "xcal:dtend")):
+            if element in found and (moment := first_text(found, element)):
+                data[name] = moment[:100]
+    if not RATED.isdisjoint(found) and is_sensitive(found):
+        data["sensitive"] = True
     if "flickr:date_taken" in found:
         data["taken"] = first_text(found, "flickr:date_taken")[:100]
     if ("atom:source" in found or "source" in found) and (source := _source(found, base, site)):

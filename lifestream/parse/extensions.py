@@ -1,5 +1,5 @@
 """What extensions hang on an entry: pictures and sounds (RSS enclosures, Atom links, Media RSS, iTunes), places
-(GeoRSS, GML, W3C geo) and people (Atom persons, Dublin Core, Portable Contacts).
+(GeoRSS, GML, W3C geo, geo: addresses) and people (Atom persons, Dublin Core, Portable Contacts).
 """
 
 import math
@@ -20,7 +20,8 @@ _BY_ENDING = {
 }  # fmt: skip
 _ENDING = re.compile(r"\.([A-Za-z0-9]{3,4})(?:[?#]|$)")
 _TYPE = re.compile(r"[a-z0-9.+-]{1,60}/[a-z0-9.+-]{1,80}")
-_MAIL_AND_NAME = re.compile(r"^\S+@\S+\s+\((.+)\)$|^(.+?)\s*<[^<>]*@[^<>]*>$", re.S)
+_UNSPECIFIC = ("application/octet-stream", "binary/octet-stream")
+_GEO = re.compile(r"geo:([-+\d.]{1,20}),([-+\d.]{1,20})")
 _AVATAR = re.compile(r"//[^/]*(?:gravatar\.com|avatars\d*\.githubusercontent\.com)/", re.I)
 SMALL = 64
 """A lone thumbnail narrower than this is somebody's face or a logo, no picture of the entry."""
@@ -111,6 +112,21 @@ def _thumbnail(found: Children, base: str) -> tuple[str, int | None, int | None]
     return None
 
 
+RATED = frozenset(("media:rating", "media:content", "media:group"))
+"""Without one of these nothing is rated."""
+
+
+def is_sensitive(found: Children) -> bool:
+    """Media RSS rates it, or something in it, as for adults ("media:rating", by default in urn:simple)."""
+    return any(
+        rating.get("scheme", "urn:simple") == "urn:simple" and text(rating).strip().lower() == "adult"
+        for name in RATED
+        for element in found.get(name, ())
+        for rating in (element.iter("{*}rating") if name == "media:rating" or len(element) else ())
+        if name_of(rating.tag) == "media:rating"
+    )
+
+
 def _is_a_face(address: str) -> bool:
     return "avatar" in address.lower() and bool(_AVATAR.search(address))
 
@@ -120,10 +136,11 @@ def media_type(given: str, medium: str, url: str) -> str:
     given = given.partition(";")[0].strip().lower()
     if given == "application/x-shockwave-flash":  # the player of a film, not the film
         return "video"
-    if _TYPE.fullmatch(given):
+    if _TYPE.fullmatch(given) and given not in _UNSPECIFIC:
         return given
     ending = _ENDING.search(url)
-    return _BY_ENDING.get(ending[1].lower() if ending else "") or _MEDIUM.get(medium.lower() or given, "")
+    known = _BY_ENDING.get(ending[1].lower() if ending else "") or _MEDIUM.get(medium.lower() or given, "")
+    return known or (given if given in _UNSPECIFIC else "")
 
 
 def pixels(given: object) -> int | None:
@@ -199,37 +216,46 @@ def _duration(found: Children) -> str:
 
 
 PLACES = frozenset(
-    ("georss:point", "georss:where", "georss:line", "georss:box", "georss:polygon", "geo:Point", "geo:lat")
-)
+    ("georss:point", "georss:where", "georss:circle", "georss:line", "georss:box", "georss:polygon", "gml:Point",
+     "geo:Point", "geo:lat", "podcast:location")
+)  # fmt: skip
 """Without one of these `location_of` finds nothing."""
 
 
 def location_of(found: Children) -> Location | None:
-    """The first place given: GeoRSS Simple, GeoRSS GML, W3C geo. A line is where it begins, a box is its middle."""
+    """The first place given: GeoRSS Simple, GeoRSS GML, W3C geo, what a podcast is about. A line is where it begins, a
+    box and a circle are their middle."""
     name = first_text(found, "georss:featurename", "georss:featureName")
     for point in found.get("georss:point", ()):
-        if at := place(*_pair(text(point)), name):
+        if at := place(*_pair(text(point)), name or point.get("featurename") or point.get("featureName") or ""):
             return at
-    for where in found.get("georss:where", ()):
+    for where in (*found.get("georss:where", ()), *found.get("gml:Point", ())):
         if at := _gml(where, name):
             return at
-    for shape in ("georss:line", "georss:box", "georss:polygon"):
+    for shape in ("georss:circle", "georss:line", "georss:box", "georss:polygon"):
         for element in found.get(shape, ()):
             if at := _middle(text(element), name, only_corners=shape == "georss:box"):
                 return at
     for around in (found, *(children(point) for point in found.get("geo:Point", ()))):
         if at := place(first_text(around, "geo:lat"), first_text(around, "geo:long", "geo:lon"), name):
             return at
+    for where in found.get("podcast:location", ()):
+        if at := point_of_uri(where.get("geo") or "", text(where).strip()):
+            return at
     return None
 
 
 def _gml(where: Element, name: str) -> Location | None:
     numbers = {
-        name_of(node.tag): text(node) for node in where.iter("{*}pos", "{*}posList", "{*}lowerCorner", "{*}upperCorner")
+        name_of(node.tag): text(node)
+        for node in where.iter("{*}pos", "{*}posList", "{*}lowerCorner", "{*}upperCorner", "{*}coordinates")
     }
     if corners := numbers.get("gml:lowerCorner"):
         return _middle(f"{corners} {numbers.get('gml:upperCorner', corners)}", name, only_corners=True)
-    return place(*_pair(numbers.get("gml:pos") or numbers.get("gml:posList", "")), name)
+    if at := place(*_pair(numbers.get("gml:pos") or numbers.get("gml:posList", "")), name):
+        return at
+    first, second = _pair(written := numbers.get("gml:coordinates", ""))
+    return place(second, first, name) if "," in written else place(first, second, name)  # GML 2 writes "x,y"
 
 
 def _middle(given: str, name: str, *, only_corners: bool) -> Location | None:
@@ -239,7 +265,9 @@ def _middle(given: str, name: str, *, only_corners: bool) -> Location | None:
     second = place(numbers[2], numbers[3], name) if only_corners and len(numbers) >= 4 else None
     if first is None or second is None:
         return first
-    return Location((first.lat + second.lat) / 2, (first.lon + second.lon) / 2, name)
+    crosses = first.lon > second.lon and first.lat <= second.lat  # the date line: the lower corner comes first
+    middle = (first.lon + second.lon) / 2 + (180 if crosses else 0)
+    return Location((first.lat + second.lat) / 2, middle if middle <= 180 else middle - 360, name)
 
 
 def place(lat: object, lon: object, name: str = "") -> Location | None:
@@ -250,6 +278,12 @@ def place(lat: object, lon: object, name: str = "") -> Location | None:
         return None
     on_earth = math.isfinite(north) and math.isfinite(east) and abs(north) <= 90 and abs(east) <= 180
     return Location(north, east, name[:TEXT_CHARS]) if on_earth else None
+
+
+def point_of_uri(given: str, name: str) -> Location | None:
+    """A geo: address (RFC 5870)."""
+    written = _GEO.match(given)
+    return place(written[1], written[2], name) if written else None
 
 
 def _pair(given: str) -> tuple[str, str]:
@@ -290,9 +324,15 @@ def _person(element: Element, base: str) -> Author | None:
 
 
 def _without_mail(given: str) -> str:
+    """ "Ana <mail>" and RSS's "mail (Ana)" are Ana; of a mail address alone the mailbox is left."""
     if "@" not in given:
         return given[:TEXT_CHARS]
-    if both := _MAIL_AND_NAME.match(given[:TEXT_CHARS]):
-        return str(both[1] or both[2]).strip()
+    given = " ".join(given[:TEXT_CHARS].split())
+    name, opened, mail = given.rpartition("<")
+    if name and opened and mail.endswith(">") and "@" in mail:
+        return name.rstrip()
+    mail, opened, name = given.partition(" (")
+    if opened and name.endswith(")") and "@" in mail and " " not in mail:
+        return name[:-1].strip()
     mailbox, _, domain = given.partition("@")
-    return mailbox[:TEXT_CHARS] if "." in domain and " " not in given else given[:TEXT_CHARS]
+    return mailbox.removeprefix("<") if "." in domain and " " not in given else given

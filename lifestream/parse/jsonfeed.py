@@ -1,6 +1,7 @@
 """JSON Feed 1.0 and 1.1 (https://www.jsonfeed.org/version/1.1/). Wrong types are skipped: not trusted, not fatal."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from lifestream.errors import ParseError
@@ -175,11 +176,19 @@ def _person(given: dict[str, Any], base: str) -> Author | None:
 
 
 def _media(item: dict[str, Any], base: str) -> Iterator[Media]:
+    """The item's picture, and what is attached to it; of a film or a sound it is the still."""
+    picture = absolute(text(item.get("image")), base)[:TEXT_CHARS]
+    if "/favicon" in picture:  # the site's own face
+        picture = ""
+    attached = [one for one in _attached(item, base) if one.url != picture]
+    played = next((one for one in attached if one.type.partition("/")[0] in ("video", "audio")), None)
+    if picture and played is None:
+        yield Media(media_type("", "image", picture), picture)
+    yield from (replace(one, thumbnail=picture) if one is played else one for one in attached)
+
+
+def _attached(item: dict[str, Any], base: str) -> Iterator[Media]:
     seen: set[str] = set()
-    picture = absolute(text(item.get("image")), base)
-    if picture and "/favicon" not in picture:  # the site's own face
-        seen.add(picture)
-        yield Media(media_type("", "image", picture), picture[:TEXT_CHARS])
     for attachment in dicts(item.get("attachments")):
         url = absolute(text(attachment.get("url")), base)
         if url and url not in seen and len(url) <= TEXT_CHARS:

@@ -12,7 +12,7 @@ from typing import Any
 from lifestream.errors import ParseError
 from lifestream.parse import encodings
 from lifestream.parse.document import CONTENT_CHARS, HUBS, MEDIA, TAGS, TEXT_CHARS, TITLE_CHARS, Document, safe_text
-from lifestream.parse.extensions import media_type, place
+from lifestream.parse.extensions import media_type, place, point_of_uri
 from lifestream.parse.names import absolute
 from lifestream.parse.seen import what_was_seen
 from lifestream.protocol.links import html_links
@@ -31,10 +31,13 @@ _CLASS = re.compile(
 _ENTRIES = {"h-entry": "", "h-event": "event", "h-review": "review"}
 _VERBS = {
     "checkin": "checkin", "repost-of": "share", "like-of": "like", "bookmark-of": "bookmark", "listen-of": "listen",
-    "watch-of": "watch", "follow-of": "follow",
+    "watch-of": "watch", "follow-of": "follow", "jam-of": "listen", "ate": "ate", "drank": "drank", "read-of": "read",
+    "play-of": "played", "exercise": "exercised",
 }  # fmt: skip
+_TOLD = {"ate": "Ate", "drank": "Drank", "read": "Read", "played": "Played", "exercised": "Exercise:"}
+"""How a deed is told of which nothing is said but to what it was done."""
+_READING = {"to-read": "Wants to read", "reading": "Reading", "finished": "Finished reading"}
 _MEDIA = (("photo", "image"), ("featured", "image"), ("video", "video"), ("audio", "audio"))
-_GEO = re.compile(r"geo:([-+\d.]{1,20}),([-+\d.]{1,20})")
 
 
 def sniff(document: Document) -> bool:
@@ -121,7 +124,7 @@ def _entry(item: Item, people: list[Author], base: str) -> RawEntry:
     return RawEntry(
         id=_words(item, "uid")[:TEXT_CHARS] or link,
         link=link,
-        title=_title(item, verb),
+        title=_title(item, verb) or _told(item, verb, about),
         content=content,
         summary=_summary(item),
         published=_words(item, "published")[:100],
@@ -144,6 +147,15 @@ def _title(item: Item, verb: str) -> Text | None:
     name, said = (" ".join(_words(item, part).split()) for part in ("name", "content"))
     is_note = said == name or (not verb and said.startswith(name.rstrip(" .…")))
     return Text(name[:TITLE_CHARS]) if name and not is_note else None
+
+
+def _told(item: Item, verb: str, about: dict[str, str]) -> Text | None:
+    """ "Ate Pancakes", where nothing else is said."""
+    thing = " ".join(about.get("title", "").split()) or about.get("url", "")
+    if verb not in _TOLD or not thing or item["properties"].keys() & {"content", "summary"}:
+        return None
+    deed = _READING.get(_words(item, "read-status").lower(), _TOLD[verb])
+    return Text(f"{deed} {thing}"[:TITLE_CHARS])
 
 
 def _content(item: Item, base: str) -> Text | None:
@@ -170,12 +182,13 @@ def _act(item: Item, base: str) -> tuple[str, dict[str, str]]:
 
 
 def _cited(item: Item, name: str, base: str) -> dict[str, str]:
-    nested = (value for value in item["properties"].get(name, ()) if _properties(value))
-    cited: Item = next(nested, {"properties": {}})
+    values = item["properties"].get(name, ())
+    cited: Item = next((value for value in values if _properties(value)), {"properties": {}})
+    plain = next((value for value in values if isinstance(value, str) and not absolute(value, "")), "")
     content = _content(cited, base)
     told = {
-        "url": _address_in(item, name, base),
-        "title": _words(cited, "name")[:TEXT_CHARS],
+        "url": _address_in(item, name, ""),  # mf2py makes addresses whole: what is relative still is a name
+        "title": (_words(cited, "name") or _text(plain))[:TEXT_CHARS],
         "author": _words(cited, "author")[:TEXT_CHARS],
         "content_html": content.value if content and content.html else "",
     }
@@ -220,8 +233,7 @@ def _location(item: Item) -> Location | None:
 def _point(where: object, name: str) -> Location | None:
     """A geo: address, an h-geo, or whatever has one of these."""
     if isinstance(where, str):
-        written = _GEO.match(where)
-        return place(written[1], written[2], name) if written else None
+        return point_of_uri(where, name)
     inside = {"properties": _properties(where)}
     at = place(_words(inside, "latitude"), _words(inside, "longitude"), name)
     return at or next((at for inner in inside["properties"].get("geo", ()) if (at := _point(inner, name))), None)
@@ -283,8 +295,14 @@ def _address_in(item: Item, name: str, base: str) -> str:
 def _address(value: object, base: str) -> str:
     if isinstance(value, str):
         return absolute(safe_text(value), base)[:TEXT_CHARS]
+    if not isinstance(value, dict):
+        return ""
+    given = str(value.get("value") or "")
+    if "properties" not in value:
+        return _address(given, base)
+    # A nested item, whose value may be its name as well.
     found = _address_in({"properties": _properties(value)}, "url", base)
-    return found or (_address(str(value.get("value") or ""), base) if isinstance(value, dict) else "")
+    return found or (_address(given, base) if given.startswith("http") else "")
 
 
 def _properties(value: object) -> dict[str, Any]:

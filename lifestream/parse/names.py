@@ -39,6 +39,8 @@ _NAMESPACES = {
     "http://www.georss.org/georss/": "georss:",
     "http://www.opengis.net/gml": "gml:",
     "http://www.opengis.net/gml/3.2": "gml:",
+    "https://podcastindex.org/namespace/1.0": "podcast:",
+    "https://github.com/podcastindex-org/podcast-namespace/blob/main/docs/1.0.md": "podcast:",
     "http://www.w3.org/2003/01/geo/wgs84_pos#": "geo:",
     "http://activitystrea.ms/spec/1.0/": "activity:",
     "http://activitystrea.ms/schema/1.0/": "activity:",
@@ -46,6 +48,7 @@ _NAMESPACES = {
     "http://purl.org/atompub/tombstones/1.0": "at:",
     "http://portablecontacts.net/spec/1.0": "poco:",
     "http://www.itunes.com/dtds/podcast-1.0.dtd": "itunes:",
+    "https://www.itunes.com/dtds/podcast-1.0.dtd": "itunes:",
     "http://rssnamespace.org/feedburner/ext/1.0": "feedburner:",
     "http://purl.org/rss/1.0/modules/syndication/": "sy:",
     "http://purl.oclc.org/net/rss_2.0/enc#": "enc:",
@@ -54,6 +57,7 @@ _NAMESPACES = {
     "http://purl.org/syndication/history/1.0": "fh:",
     "urn:flickr:user": "flickr:",
     "urn:flickr:": "flickr:",
+    "urn:ietf:params:xml:ns:xcal": "xcal:",
 }
 XML_BASE = "{http://www.w3.org/XML/1998/namespace}base"
 XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"

@@ -4,12 +4,21 @@ import html
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from time import process_time
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lifestream.clean.html import TAGS, clean_html, clean_with_pictures, summary_of, text_of, web_address
+from lifestream.clean.html import (
+    TAGS,
+    clean_html,
+    clean_with_pictures,
+    is_picture_file,
+    summary_of,
+    text_of,
+    web_address,
+)
 from lifestream.parse import parse
 from lifestream.types import Media
 
@@ -62,6 +71,26 @@ def test_a_picture_in_a_link_is_its_text() -> None:
 def test_a_picture_that_links_to_a_larger_one_is_its_thumbnail() -> None:
     _, pictures = clean_with_pictures('<a href="/big.jpg"><img src="/small.jpg" alt="One" width=10 height=5></a>', BASE)
     assert pictures == (Media("image", f"{SITE}/big.jpg", alt="One", thumbnail=f"{SITE}/small.jpg"),)
+
+
+@pytest.mark.parametrize(
+    ("address", "is_picture"),
+    [
+        ("/a.jpg", True),
+        ("/a.JPEG?w=9&f=.x", True),
+        ("/a.jpg?u=/b", False),
+        ("/a.jpg/", False),
+        ("/a.php?f=b.png", True),
+    ],
+)
+def test_a_picture_is_told_by_its_ending(address: str, is_picture: bool) -> None:
+    assert is_picture_file(SITE + address) is is_picture
+
+
+def test_an_address_of_nothing_but_endings_takes_no_time() -> None:
+    began = process_time()
+    assert not any(is_picture_file(".jpg?" * 800 + "/") for _ in range(100))
+    assert process_time() - began < 0.5  # a thousandth of which is needed; by the square of its length, two seconds
 
 
 def test_letters_and_furniture_are_no_pictures() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lifestream.errors import ParseError
 from lifestream.parse import parse
-from lifestream.types import Feed, RawEntry
+from lifestream.types import Feed, RawEntry, Text
 
 URL = "https://social.example/ana/outbox"
 CONTEXT = "https://www.w3.org/ns/activitystreams"
@@ -126,6 +126,14 @@ def test_an_edited_and_a_pinned_post_are_the_post() -> None:
 def test_a_post_known_by_address_only_is_a_link() -> None:
     found = entry(create("https://social.example/n/9", published="2026-01-02T00:00:00Z"))
     assert (found.id, found.link, found.published) == ("https://social.example/n/9",) * 2 + ("2026-01-02T00:00:00Z",)
+    assert found.content == Text('<a href="https://social.example/n/9">https://social.example/n/9</a>', html=True)
+
+
+def test_an_edit_of_which_only_an_address_is_told_replaces_nothing() -> None:
+    update = {"type": "Update", "id": "urn:u", "object": NOTE["id"]}
+    assert [each.content for each in outbox(create(NOTE), update, create("urn:nowhere")).entries] == [
+        entry(NOTE).content
+    ]
 
 
 @pytest.mark.parametrize(

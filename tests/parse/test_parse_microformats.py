@@ -113,6 +113,49 @@ def test_what_was_done_to_what(inside: str, verb: str) -> None:
     assert (found.verb, found.data["about"]) == (verb, {"url": "https://ana.example/x"})
 
 
+@pytest.mark.parametrize(
+    ("inside", "verb", "said", "about"),
+    [
+        ('<p class="p-ate h-food"><b class="p-name">Pancakes</b></p>', "ate", "Ate Pancakes", {"title": "Pancakes"}),
+        ('<p class="p-drank">Oat milk</p>', "drank", "Drank Oat milk", {"title": "Oat milk"}),
+        ('<a class="u-ate" href="/pie">Pie</a>', "ate", "Pie", {"url": "https://ana.example/pie"}),
+        ('<a class="u-play-of h-cite" href="/go">Go</a>', "played", "Played Go",
+         {"url": "https://ana.example/go", "title": "Go"}),
+        ('<p class="p-exercise">Run</p>', "exercised", "Exercise: Run", {"title": "Run"}),
+        ('<p class="p-read-of h-cite">Emma</p><p class="p-read-status">finished</p>', "read", "Finished reading Emma",
+         {"title": "Emma"}),
+        ('<p class="p-read-of h-cite">Emma</p><p class="p-read-status">to-read</p>', "read", "Wants to read Emma",
+         {"title": "Emma"}),
+        ('<p class="p-read-of h-cite">Emma</p><p class="e-content">Dear.</p>', "read", "", {"title": "Emma"}),
+        ('<a class="u-play-of" href="/go">Go</a><p class="p-category">games</p>', "played",
+         "Played https://ana.example/go", {"url": "https://ana.example/go"}),
+        ('<p class="p-ate">Pie</p><p class="p-summary">Too much.</p>', "ate", "", {"title": "Pie"}),
+        ('<h1 class="p-name">Breakfast</h1><p class="p-ate">Pie</p>', "ate", "Breakfast", {"title": "Pie"}),
+    ],
+)  # fmt: skip
+def test_a_deed_is_told_where_nothing_else_is_said(inside: str, verb: str, said: str, about: dict[str, str]) -> None:
+    feed = read(f'<div class="h-entry">{inside}</div>')
+    (found,) = feed.entries
+    assert (found.verb, found.data["about"], title(inside)) == (verb, about, said)
+    (cleaned,) = clean_all(identify(feed, URL), feed, URL, None, datetime(2026, 1, 1, tzinfo=UTC))
+    assert cleaned.kind == "note"
+
+
+def test_a_jam_is_listened_to() -> None:
+    found = entry(
+        '<p class="u-jam-of h-cite"><a class="u-url p-name" href="/s">Song</a> <i class="p-author">Bo</i></p>'
+    )
+    assert (found.verb, found.data["track"], found.data["artist"]) == ("listen", "Song", "Bo")
+
+
+@pytest.mark.parametrize("place", ['<p class="p-checkin h-card">Cafe Blue</p>', '<p class="p-checkin">Cafe Blue</p>'])
+def test_the_name_of_a_place_is_no_address(place: str) -> None:
+    feed = read(f'<div class="h-entry"><a class="u-url" href="/1"></a>{place}</div>')
+    assert feed.entries[0].data["about"] == {"title": "Cafe Blue"}
+    (cleaned,) = clean_all(identify(feed, URL), feed, URL, None, datetime(2026, 1, 1, tzinfo=UTC))
+    assert (cleaned.kind, cleaned.title, cleaned.url) == ("checkin", "Cafe Blue", "https://ana.example/1")
+
+
 def test_a_name_on_the_page_is_put_to_an_author_s_address() -> None:
     page = '<a class="h-card" href="/ana">Ana</a><p class="h-entry"><a class="u-author" href="/ana/"></a></p>'
     (only,) = read(page).entries
