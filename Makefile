@@ -16,7 +16,7 @@ demo: setup ## a throw-away stream with small publishers, moving within ten seco
 	@$(BIN)/lifestream demo
 
 test: .venv/.dev ## the whole suite: unit, PostgreSQL, Redis, browser, on all processors
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 check: .venv/.dev ## formatter, linter, types
 	$(BIN)/ruff format --check .

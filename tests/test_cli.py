@@ -16,6 +16,8 @@ import orjson
 import pytest
 from websockets.sync.client import connect
 
+from tests import warm
+
 Result = subprocess.CompletedProcess[str]
 Command = Callable[..., Result]
 WITHIN = 60
@@ -38,10 +40,7 @@ def lifestream(environment: dict[str, str], tmp_path: Path) -> Command:
     """Runs a command to its end."""
 
     def run(*arguments: str, said: str = "", **settings: str) -> Result:
-        return subprocess.run(
-            [sys.executable, "-m", "lifestream", *arguments],
-            input=said, capture_output=True, text=True, timeout=WITHIN, cwd=tmp_path, env=environment | settings,
-        )  # fmt: skip
+        return warm.run(arguments, cwd=tmp_path, env=environment | settings, said=said, within=WITHIN)
 
     return run
 

@@ -1,4 +1,7 @@
-"""A lifestream in a process of its own, as its users run it, and what is asked of it over the wire."""
+"""A lifestream in a process of its own, as its users run it, and what is asked of it over the wire.
+
+It starts warm (tests/warm.py); a `ColdProcess` starts from nothing, as it does at its users'.
+"""
 
 import asyncio
 import json
@@ -7,15 +10,16 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import httpx2
 from websockets.asyncio.client import ClientConnection, connect
 
+from tests import warm
 from tests.fakes import until
 
 SOON = 20.0
@@ -35,13 +39,12 @@ class Process:
     def __init__(self, folder: Path, *command: str, **settings: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.program: Sequence[str] = PROGRAM
         self.command = command or ("serve",)
         self.environ = environ(**({"data_dir": str(folder), "allow_networks": LOOPBACK} | settings))
         self.url = ""
         self._log = folder / "process.log"
         self._log_starts = 0
-        self._popen: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | warm.Process | None = None
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -59,11 +62,12 @@ class Process:
         port = self.url.rpartition(":")[2] or "0"
         with self._log.open("ab") as log:
             self._log_starts = log.tell()
-            self._popen = subprocess.Popen(
-                [*self.program, *self.command, "--port", port],
-                cwd=self.folder, env=self.environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            )  # fmt: skip
+            self._process = self._begin([*self.command, "--port", port], log)
         self.url = (await self.says(r" is at (http://\S+)\n"))[1]
+
+    def _begin(self, arguments: list[str], log: BinaryIO) -> "subprocess.Popen[bytes] | warm.Process":
+        with open(os.devnull) as nothing:
+            return warm.Process(arguments, cwd=self.folder, env=self.environ, files=(nothing, log, log))
 
     async def says(self, pattern: str) -> re.Match[str]:
         """Waits until the log since the start has a match."""
@@ -85,24 +89,24 @@ class Process:
     @property
     def exit_code(self) -> int | None:
         """None while it runs."""
-        return self._popen.poll() if self._popen else None
+        return self._process.poll() if self._process else None
 
     def kill(self) -> None:
         """As when the power goes: no time for a last word."""
-        if self._popen is not None:
-            self._popen.kill()
-            self._popen.wait()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
 
     async def stop(self, within: float = SOON) -> int:
         """Asks it to end, as an init system does; returns the exit code."""
-        assert self._popen is not None
-        self._popen.send_signal(signal.SIGTERM)
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
         await until(lambda: self.exit_code is not None, within=within)
-        return self._popen.wait()
+        return self._process.wait()
 
     async def run(self, *arguments: str) -> str:
         """Runs another command beside the server, on its data; returns what it prints."""
-        ended = await asyncio.to_thread(lifestream, *arguments, cwd=self.folder, env=self.environ, program=self.program)
+        ended = await asyncio.to_thread(warm.run, arguments, cwd=self.folder, env=self.environ, within=SOON)
         assert ended.returncode == 0, f"lifestream {' '.join(arguments)} said: {ended.stderr}"
         return ended.stdout
 
@@ -121,10 +125,21 @@ class Process:
     @asynccontextmanager
     async def live(self, query: str = "") -> AsyncIterator["Live"]:
         """An open WebSocket that was said hello to."""
-        async with connect(f"{self.url.replace('http', 'ws', 1)}/live{query}", max_size=None) as socket:
+        address = f"{self.url.replace('http', 'ws', 1)}/live{query}"
+        async with connect(address, max_size=None, open_timeout=SOON) as socket:
             live = Live(socket)
             live.position = (await live.next())["seq"]
             yield live
+
+
+class ColdProcess(Process):
+    """For what is said of the start itself."""
+
+    def _begin(self, arguments: list[str], log: BinaryIO) -> "subprocess.Popen[bytes] | warm.Process":
+        return subprocess.Popen(
+            [*PROGRAM, *arguments],
+            cwd=self.folder, env=self.environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+        )  # fmt: skip
 
 
 class Live:
@@ -160,12 +175,10 @@ def environ(**settings: str) -> dict[str, str]:
     return clean | {"PYTHONUNBUFFERED": "1"} | given
 
 
-def lifestream(
-    *arguments: str, cwd: Path, env: dict[str, str], program: Sequence[str] = PROGRAM
-) -> "subprocess.CompletedProcess[str]":
-    """Runs a command to its end, which must come soon."""
+def lifestream(*arguments: str, cwd: Path, env: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+    """Runs a command from a cold start to its end, which must come soon."""
     return subprocess.run(
-        [*program, *arguments],
+        [*PROGRAM, *arguments],
         cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SOON,
     )  # fmt: skip
 

@@ -11,7 +11,7 @@ from time import time
 import httpx2
 import pytest
 
-from tests.e2e.processes import LOOPBACK, Process, environ, lifestream
+from tests.e2e.processes import LOOPBACK, ColdProcess, environ, lifestream
 
 pytestmark = pytest.mark.slow
 
@@ -52,7 +52,7 @@ def refused(folder: Path, *arguments: str, **settings: str) -> str:
 
 
 async def test_a_first_start_says_where_to_look_and_how_to_make_it_yours(tmp_path: Path) -> None:
-    async with Process(tmp_path) as stream:
+    async with ColdProcess(tmp_path) as stream:
         link = (await stream.says(r"once\): (http://\S+)\n"))[1]
         assert link.startswith(f"{stream.url}/setup?token=")
         async with httpx2.AsyncClient(base_url=stream.url) as owner:
@@ -75,7 +75,7 @@ async def test_a_first_start_says_where_to_look_and_how_to_make_it_yours(tmp_pat
 
 
 async def test_the_newest_set_up_link_is_the_one_that_works(tmp_path: Path) -> None:
-    async with Process(tmp_path) as stream:
+    async with ColdProcess(tmp_path) as stream:
         old = (await stream.says(r"once\): (http://\S+)\n"))[1]
         stream.kill()
         await stream.start()
@@ -171,7 +171,7 @@ def test_the_doctor_says_by_its_exit_code_that_something_is_wrong(tmp_path: Path
 
 
 async def test_what_a_command_writes_is_live_within_a_fifth_of_a_second(tmp_path: Path) -> None:
-    async with Process(tmp_path) as stream, stream.live() as live:
+    async with ColdProcess(tmp_path) as stream, stream.live() as live:
         delays: list[float] = []
         for number in range(3):  # a busy machine may be late once
             command = asyncio.create_task(stream.run("post", f"Note {number}"))

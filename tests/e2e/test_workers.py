@@ -50,7 +50,7 @@ async def test_processes_that_die_come_back_and_meanwhile_the_others_serve(
             for number, pid in enumerate(started):
                 os.kill(pid, signal.SIGKILL)
                 for _ in range(5):
-                    answer = await comes(lambda: _asked(client))
+                    answer = await comes(lambda: _asked(client), within=SOON)
                     assert answer.status_code == 200
                 started = await pids(stream, 3 + number)
                 assert f"why=-{int(signal.SIGKILL)}" in stream.log()
