@@ -58,8 +58,14 @@ class Web:
             return (await db.execute(select(*SubscriptionRow.__table__.columns))).one()
 
     async def due_now(self, **values: Any) -> None:
-        """The subscription's time has come."""
+        """The subscription's time has come; what is still being written of the last time comes first."""
         site = self.stream.site
+
+        async def put_down() -> bool:
+            async with site.store.read() as db:
+                return not any((await db.execute(select(SubscriptionRow.claimed_until))).scalars())
+
+        await comes(put_down)
         async with site.store.begin(rings=[bells.SUBSCRIPTIONS]) as db:
             await db.execute(update(SubscriptionRow).values(due_at=site.now(), **values))
 
