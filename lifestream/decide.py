@@ -5,13 +5,14 @@ Known entries belong to the same source always; nothing here can touch another's
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from lifestream.clean.entries import Identified
 
 FEW = 10
 """So many entries, or half of all, may be gone from one complete document to the next. More is taken for a mistake."""
+AGAIN_WITHIN = timedelta(days=7)
 CHURN_LIMIT = 24
 """An entry that changed this often changes by itself (a counter, an advertisement): it is left as it is."""
 
@@ -89,7 +90,7 @@ def decide_document(
     items: Iterable[Identified],
     tombstones: Mapping[str, datetime | None],
     known_by_identity: Mapping[str, Known],
-    known_by_link: Mapping[str, Known],
+    known_by_link: Mapping[str, Sequence[Known]],
 ) -> list[Decision]:
     """One decision for each entry of a document, in its order, then the deletions it asks for.
 
@@ -137,21 +138,31 @@ def without_old_versions(decisions: Iterable[Decision], tombstones: Mapping[str,
     ]
 
 
-def _moved(item: Identified, known_by_link: Mapping[str, Known], taken: set[str]) -> Known | None:
+def _moved(item: Identified, known_by_link: Mapping[str, Sequence[Known]], taken: set[str]) -> Known | None:
     """The entry that this one is under a new id: same page, same date or title, and nobody else's here.
 
-    Two dates that contradict each other outweigh one title: a song that is heard again has the same page and title.
-    But what the owner deleted stays so, under whatever id and date its page is published again.
+    One that has neither id nor date, on a page of its own, is the only one that is known of that page, whatever its
+    title is by now.
     """
-    known = known_by_link.get(item.link_key) if item.link_key else None
-    if known is None or known.identity in taken:
-        return None
+    of_page = known_by_link.get(item.link_key, ())
+    for known in of_page:
+        if known.identity not in taken and _is_the_same(item, known):
+            return known
+    if len(of_page) == 1 and item.own_page and not item.has_id and item.published is None:
+        (known,) = of_page
+        return known if known.published is None and known.identity not in taken else None
+    return None
+
+
+def _is_the_same(item: Identified, known: Known) -> bool:
+    """Two dates that contradict each other outweigh one title: a song that is heard again has the same page and title.
+    But what the owner deleted stays so, if its page is published again within days."""
     same_title = bool(item.title_key) and item.title_key == known.title_key
+    if item.published is None or known.published is None:
+        return same_title
     if known.deleted_by == "owner" and item.own_page and same_title:
-        return known
-    if item.published is not None and known.published is not None:
-        return known if item.published == known.published else None
-    return known if same_title else None
+        return abs(item.published - known.published) <= AGAIN_WITHIN
+    return item.published == known.published
 
 
 def _deletions(

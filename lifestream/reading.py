@@ -6,7 +6,6 @@ What was read there comes back packed: of most documents nothing is new, and of 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from time import monotonic
 
 from lifestream.clean.columns import Columns, columns
 from lifestream.clean.entries import Identified, clean, identify
@@ -21,9 +20,10 @@ IN_PLACE = 16 * 1024
 while a warm worker answers in one; a larger one takes the worker no longer than us."""
 READ_WITHIN, READ_WITHIN_MORE = 10.0, 1.0
 """Seconds for reading a document, and for each MB of it."""
-CLEAN_WITHIN = 60.0
 AT_ONCE = 2000
 """Entries that are cleaned in one go, so that there are never more of them unpacked."""
+CLEAN_WITHIN = 60.0
+"""Seconds for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,10 @@ async def clean_in_worker(
 ) -> list[Packed[Columns]]:
     """The clean form of these items of `feed`, in their order. Raises ParseError where it takes too long."""
     cleaned: list[Packed[Columns]] = []
-    until = monotonic() + CLEAN_WITHIN
     for start in range(0, len(items), AT_ONCE):
         part = items[start : start + AT_ONCE]
-        timeout = max(0.0, until - monotonic())
-        cleaned.append(await in_worker(_clean, part, _only(feed, part), url, default_kind, received, timeout=timeout))
+        work = (part, _only(feed, part), url, default_kind, received)
+        cleaned.append(await in_worker(_clean, *work, timeout=CLEAN_WITHIN))
     return cleaned
 
 

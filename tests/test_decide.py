@@ -46,9 +46,10 @@ def known(of: Identified, **changes: object) -> Known:
 def document(
     items: list[Identified], stored: list[Known], gone: dict[str, datetime | None] | None = None
 ) -> list[Decision]:
-    return decide_document(
-        items, gone or {}, {k.identity: k for k in stored}, {k.link_key: k for k in stored if k.link_key}
-    )
+    by_link: dict[str, list[Known]] = {}
+    for one in stored:
+        by_link.setdefault(one.link_key, []).append(one)
+    return decide_document(items, gone or {}, {k.identity: k for k in stored}, by_link)
 
 
 def test_what_is_not_known_is_inserted() -> None:
@@ -175,9 +176,36 @@ def test_a_song_heard_again_is_another_entry() -> None:
 
 def test_what_the_owner_deleted_stays_so_under_another_id_and_date() -> None:
     gone = known(item("Party", id="a", published=MONDAY), deleted_by="owner")
-    again = item("Party", id="b", published=TUESDAY)
+    again = replace(item("Party", id="b", published=TUESDAY), own_page=True)
     assert document([again], [gone]) == [Skip(again, "deleted by the owner", gone)]
     assert isinstance(document([item("Another", id="b", published=TUESDAY)], [gone])[0], Insert)
+    next_year = replace(again, published=parse_date("2027-01-05"))
+    assert document([next_year], [gone]) == [Insert(next_year)]
+
+
+def test_what_happens_on_one_page_again_and_again_is_not_swallowed_by_one_that_was_deleted() -> None:
+    gone = known(item("Live now", id="a", published=MONDAY), deleted_by="owner")
+    assert isinstance(document([item("Live now", id="b", published=TUESDAY)], [gone])[0], Insert)
+
+
+def nameless(*titles: str) -> list[Identified]:
+    """Entries without id and date: the first one on a page that stays, the others on pages of their own."""
+    links = ["/1", *(f"/other/{title}" for title in titles[1:])]
+    raws = [RawEntry(link=link, title=Text(title)) for link, title in zip(links, titles, strict=True)]
+    return identify(Feed("rss", entries=tuple(raws)), URL)
+
+
+def test_a_new_title_on_a_page_of_its_own_is_an_edit() -> None:
+    before, after = nameless("Tipo", "B"), nameless("Typo", "B")
+    stored = [known(one) for one in before]
+    assert document(after, stored)[0] == Update(after[0], stored[0], 1)
+    other = known(before[0], identity="another", title_key="")
+    assert isinstance(document(after, [*stored, other])[0], Insert)  # the page has had two already
+
+
+def test_a_document_of_one_entry_says_nothing_of_its_page() -> None:
+    before, after = nameless("Reading A"), nameless("Reading B")
+    assert isinstance(document(after, [known(before[0])])[0], Insert)
 
 
 def test_a_song_whose_first_play_the_owner_deleted_can_be_heard_again() -> None:

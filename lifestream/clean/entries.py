@@ -52,8 +52,10 @@ class Identified:
     title_key: str
     published: datetime | None
     updated: datetime | None
+    has_id: bool = True
     own_page: bool = False
-    """Its link is this entry's alone: no track's or place's page, nor that of another entry of the document."""
+    """Its link is this entry's alone, as far as its document tells: one of several pages, no track's or place's, and
+    not the site's. A document of one entry tells nothing."""
     at: int = 0
     """Its place among the document's entries."""
     size: int = 0
@@ -67,13 +69,14 @@ def identify(feed: Feed, url: str) -> list[Identified]:
     """The document's entries in its order; the same one twice is one, the later `updated` wins."""
     names = [(raw.id, _link_key(raw, feed, url)) for raw in feed.entries]
     pages = Counter(link_key for _, link_key in names)
+    site = _page_key(web_address(feed.site_url, url))
     shared = _shared_ids(feed, names)
     found: dict[str, Identified] = {}
     for at, (raw, (_, link_key)) in enumerate(zip(feed.entries, names, strict=True)):
         if _says_nothing(raw):
             continue
-        own_page = pages[link_key] == 1 and _has_own_page(raw)
-        item = _identified(raw, _identity(raw, link_key, own_page, shared), link_key, own_page, at)
+        own_page = len(pages) > 1 and pages[link_key] == 1 and link_key not in ("", site) and _has_own_page(raw)
+        item = _identified(raw, _identity(raw, link_key, shared), link_key, own_page, at)
         earlier = found.get(item.identity)
         if earlier is None or _later(item.updated, earlier.updated):
             found[item.identity] = item
@@ -103,9 +106,9 @@ def _shared_ids(feed: Feed, names: Sequence[tuple[str, str]]) -> set[str]:
     return {given for given, different in posts.items() if len(different) > 1}
 
 
-def _identity(raw: RawEntry, link_key: str, own_page: bool, shared: set[str]) -> str:
+def _identity(raw: RawEntry, link_key: str, shared: set[str]) -> str:
     if not raw.id or _names_a_track(raw):
-        return _nameless(raw, link_key, own_page)
+        return _nameless(raw, link_key)
     return _key("id and more", raw.id, *_told_apart_by(raw, link_key)) if raw.id in shared else _key("id", raw.id)
 
 
@@ -117,11 +120,11 @@ def _title_unless_dated(raw: RawEntry) -> str:
     return "" if raw.updated or raw.published else _value(raw.title)
 
 
-def _nameless(raw: RawEntry, link_key: str, own_page: bool) -> str:
+def _nameless(raw: RawEntry, link_key: str) -> str:
     """A scrobble's link is its track's page, the same for each listen: only with the date it says which one."""
     published = _instant(raw.published)
     if link_key:
-        return _key("link", link_key, published or ("" if own_page else _title_unless_dated(raw)))
+        return _key("link", link_key, published or _title_unless_dated(raw))
     return _key(
         "text", _value(raw.title), _value(raw.content), _value(raw.summary), published, *(m.url for m in raw.media)
     )
@@ -155,6 +158,7 @@ def _identified(raw: RawEntry, identity: str, link_key: str, own_page: bool, at:
         title_key=_key("title", title) if title else "",
         published=_published(raw, updated),
         updated=updated,
+        has_id=bool(raw.id),
         own_page=own_page,
         at=at,
         size=_size(raw),
@@ -203,7 +207,10 @@ def digest_of(raw: RawEntry) -> str:
 
 
 def _link_key(raw: RawEntry, feed: Feed, url: str) -> str:
-    link = web_address(raw.link, _base(raw, feed, url)) if raw.link else ""
+    return _page_key(web_address(raw.link, _base(raw, feed, url))) if raw.link else ""
+
+
+def _page_key(link: str) -> str:
     return _key("page", link.partition(":")[2].rstrip("/")) if link else ""
 
 

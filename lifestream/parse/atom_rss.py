@@ -92,6 +92,7 @@ class _LongDocument:
 
     def __init__(self, body: bytes, encoding: str | None) -> None:
         self.root: Element = None
+        self._feed: Element = None
         self._body = body
         self._parser = etree.XMLPullParser(("end",), tag=("{*}entry", "{*}item"), encoding=encoding, **_SAFE)
 
@@ -100,8 +101,7 @@ class _LongDocument:
         for start in range(0, len(self._body), PIECE):
             self._parser.feed(self._body[start : start + PIECE])
             for _, element in self._parser.read_events():
-                parent = element.getparent()
-                if parent is None or name_of(element.tag) not in ENTRIES or name_of(parent.tag) not in FEEDS:
+                if name_of(element.tag) not in ENTRIES or not self._is_the_feeds(element):
                     continue
                 yield element
                 # Never the last one: libxml2 may be about to add to the text behind it.
@@ -109,6 +109,15 @@ class _LongDocument:
                     before.getparent().remove(before)
                 before = element
         self.root = self._parser.close()
+
+    def _is_the_feeds(self, entry: Element) -> bool:
+        """Whether it is an entry of the feed that `feed_of` takes, and not of one that somebody wrote into an entry."""
+        if self._feed is None:
+            self._feed = _feed_in(entry.getroottree().getroot())
+        parent = entry.getparent()
+        if self._feed is None or parent is None:
+            return False
+        return parent is self._feed or parent is next(iter(children(self._feed).get("channel", ())), None)
 
 
 def xml_parser(*, encoding: str | None = None, recover: bool = False) -> "etree.XMLParser":
@@ -123,8 +132,7 @@ def feed_of(root: Element, url: str, *, damaged: bool = False, entries: Iterable
         stone = _tombstone(root)
         return Feed("atom", tombstones=(stone,) if stone.ref else (), damaged=damaged)
     if name not in FEEDS and name not in ENTRIES:
-        inside = (node for node in root.iter("{*}feed", "{*}rss", "{*}RDF") if name_of(node.tag) in FEEDS)
-        root, damaged = next(inside, None), True
+        root, damaged = _feed_in(root), True
         if root is None:
             raise ParseError(f"This is XML, but no feed: its outermost element is <{name.lstrip('?:')[:60]}>.")
         name = name_of(root.tag)
@@ -137,6 +145,14 @@ def feed_of(root: Element, url: str, *, damaged: bool = False, entries: Iterable
             found.setdefault(inner, []).extend(elements)
         base = base_of(channel, base)
     return _feed(root, found, base, is_rss=name not in ("atom:feed", "feed"), damaged=damaged, long=entries)
+
+
+def _feed_in(root: Element) -> Element | None:
+    """The root, or the first feed that is wrapped in something else."""
+    if name_of(root.tag) in FEEDS:
+        return root
+    inside = (node for node in root.iter("{*}feed", "{*}rss", "{*}RDF") if name_of(node.tag) in FEEDS)
+    return next(inside, None)
 
 
 def _feed(

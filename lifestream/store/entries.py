@@ -51,7 +51,7 @@ class Knowledge:
     """What is stored of the entries that a document speaks of, by identity and by link."""
 
     by_identity: Mapping[str, Known]
-    by_link: Mapping[str, Known]
+    by_link: Mapping[str, Sequence[Known]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +86,17 @@ async def known(
     db: AsyncConnection, source_id: int, items: Sequence[Identified], tombstones: Iterable[str]
 ) -> Knowledge:
     """Looks up, within the source only, what `items` and `tombstones` (identities) may mean."""
-    by_identity: dict[str, Known] = {}
-    by_link: dict[str, Known] = {}
+    found: dict[int, Known] = {}
     about = chain(((item.identity, item.link_key) for item in items), ((identity, "") for identity in tombstones))
     for part in _parts(about):
         identities, links = [identity for identity, _ in part], {link for _, link in part if link}
         for row in await db.execute(_KNOWN, {"source": source_id, "identities": identities, "links": links}):
-            by_identity[row.identity] = found = _known(row)
-            by_link.setdefault(row.link_key, found)
-    return Knowledge(by_identity, by_link)
+            found[row.id] = _known(row)
+    by_link: dict[str, list[Known]] = {}
+    for one in found.values():
+        if one.link_key:
+            by_link.setdefault(one.link_key, []).append(one)
+    return Knowledge({one.identity: one for one in found.values()}, by_link)
 
 
 async def standing(db: AsyncConnection, source_id: int, pushed_before: datetime) -> list[Known]:

@@ -128,10 +128,11 @@ def test_http_and_https_are_one_page() -> None:
     assert identified(RawEntry(id="1"))[0].link_key == ""
 
 
-def test_an_entry_with_nothing_but_its_page_keeps_its_name_when_its_title_changes() -> None:
-    before, after = (identified(RawEntry(link="/1", title=Text(title)))[0] for title in ("Tipo", "Typo"))
-    assert before.identity == after.identity
-    assert before.digest != after.digest
+def test_a_page_of_its_own_is_one_of_several() -> None:
+    assert [one.own_page for one in identified(RawEntry(link="/1"), RawEntry(link="/2"))] == [True, True]
+    assert not identified(RawEntry(link="/1"))[0].own_page
+    home, post = identified(RawEntry(id="1", link="/"), RawEntry(id="2", link="/2"), site_url="https://b.example/")
+    assert (home.own_page, post.own_page) == (False, True)
 
 
 def test_entries_of_one_page_are_told_apart_by_their_titles() -> None:
@@ -150,7 +151,7 @@ def test_entries_of_one_page_are_told_apart_by_their_titles() -> None:
     ],
 )
 def test_what_is_heard_or_visited_has_no_page_of_its_own(raw: RawEntry) -> None:
-    assert not identified(raw)[0].own_page
+    assert not identified(raw, RawEntry(link="/other"))[0].own_page
 
 
 def test_a_missing_date_of_publication_is_that_of_the_update() -> None:

@@ -23,6 +23,13 @@ DOCUMENTS = [
     b"<feed xmlns='http://www.w3.org/2005/Atom'><title>Broken</title><entry><id>1</id></entry><entry><id>2</feed>",
     b"<feed xmlns='http://www.w3.org/2005/Atom' xmlns:a='http://activitystrea.ms/spec/1.0/'><entry><id>1</id>"
     b"<a:verb>delete</a:verb></entry><entry><id>2</id></entry></feed>",
+    b"<feed xmlns='http://www.w3.org/2005/Atom'><entry><id>1</id><content type='xhtml'>"
+    b"<div xmlns='http://www.w3.org/1999/xhtml'><feed xmlns='http://www.w3.org/2005/Atom'><entry><id>evil</id></entry>"
+    b"</feed></div></content></entry><feed><entry><id>evil</id></entry></feed></feed>",
+    b"<rss><channel><item><guid>1</guid><channel><item><guid>evil</guid></item></channel></item></channel>"
+    b"<channel><item><guid>evil</guid></item></channel></rss>",
+    b"<page><feed xmlns='http://www.w3.org/2005/Atom'><entry><id>1</id></entry></feed>"
+    b"<feed xmlns='http://www.w3.org/2005/Atom'><entry><id>evil</id></entry></feed></page>",
 ]
 
 
@@ -32,6 +39,7 @@ def test_a_long_document_says_the_same_as_a_short_one(
     document: bytes, piece: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short = parse(document, "", "https://x.example/feed")
+    assert "evil" not in {entry.id for entry in short.entries}
     monkeypatch.setattr(atom_rss, "LONG", 0)
     monkeypatch.setattr(atom_rss, "PIECE", piece)
     long = parse(document, "", "https://x.example/feed")
