@@ -24,10 +24,14 @@ _BY_OBJECT: dict[str, Kind] = {
     "release": "release",
 }  # fmt: skip
 _COMMIT = re.compile(
-    r"/commit(?:s|diff)?/[0-9a-f]{7,64}\b|/compare/\w+\.\.\.?\w+|/-/commit/|/commit/\?(?:.*&)?id=|[;?]a=commit(?:diff)?;|Grit::Commit/"
+    r"/commit(?:s|diff)?/[0-9a-f]{7,64}\b|/compare/\w+\.\.\.?\w+|/-/commit/|/commit/\?(?:.{0,300}&)?id=|[;?]a=commit(?:diff)?;|Grit::Commit/"
 )
-_RELEASE = re.compile(r"/releases/tag/|/-/releases/|/-/tags/|/releases/v?\d|/src/tag/[^/?#]+$")
-_ARRIVAL = re.compile(r"(?:check-in|i['’]m at|arrived at|was at)\b|@ |.{0,100}?\bcheck(?:ed|ing) in\b", re.I)
+_RELEASE = re.compile(r"/releases/tag/|/-/releases/|/-/tags/|/releases/v?\d|//[^/?#]+/[^/?#]+/[^?#]+/src/tag/[^/?#]+$")
+_ARRIVAL = re.compile(
+    r"(?:check-in|i['’]m at|arrived at|was at)\b|@ |(?:\S{1,30} ){0,4}?check(?:ed|ing) in(?: (?:at|to|@) |[ .:!]*$)",
+    re.I,
+)
+_CHECKED_IN = re.compile(r"(?:\S{1,30} ){0,4}?check(?:ed|ing) in:? ", re.I)
 _CROSSING = re.compile(r"(?:entered|left)\s+", re.I)
 _DEEDS = frozenset({"ate", "drank", "read", "played", "exercised"})
 """Told in a line, which is no title of an article."""
@@ -95,7 +99,7 @@ def _tells_of_a_visit(said: str, place: str) -> bool:
     """One enters and leaves much; only a place by its name is one."""
     if _ARRIVAL.match(said):
         return True
-    crossing = _CROSSING.match(said)
+    crossing = _CROSSING.match(said) or _CHECKED_IN.match(said)
     if crossing is None or not place:
         return False
     rest = said[crossing.end() :].casefold()

@@ -147,6 +147,53 @@ def test_monstrous_markup_becomes_text_at_once(monster: str) -> None:
     assert "<" not in cleaned
 
 
+@pytest.mark.parametrize(
+    "monster",
+    [
+        "<div><svg><![CDATA[></svg></div>]]>" * 9000,
+        '<div><style><a b="</style><div>"></a></style>' * 9000,
+        "<style><!--</style><div>-->" * 9000,
+        "<div><select></div></select>" * 9000,
+        "<svg>" + "<wbr>" * 30_000,
+        "<p><b></p>" * 9000,
+        # Formatting that is made anew in each paragraph, with its attributes.
+        "<p>" + "".join(f"<b title={n}>" for n in range(200)) + "<p>x" * 9000,
+        "<p>" + "".join(f'<a title={n} t="</a>">' for n in range(900)) + "<p>x" * 900,
+        "<p>" + "".join(f"<a title={'x' * 2000}{n}>" for n in range(200)) + "<p>x" * 1700,
+        # All of it is moved before the table, each past the others.
+        "<table>" + "<b>x</b>" * 100_000,
+        "<table><tr><td><div><td></td>" + "<b>x</b>" * 100_000,
+        "<a " + " ".join(f"b{n}" for n in range(150_000)) + ">",
+    ],
+    ids=["cdata", "quote", "comment", "select", "drawing", "open", "anew", "hidden", "copied", "moved", "unseen",
+         "names"],
+)  # fmt: skip
+def test_markup_made_to_take_long_is_text(monster: str) -> None:
+    began = process_time()
+    assert "<" not in clean_html(f"Hello {monster}", BASE)
+    assert process_time() - began < 2  # a tenth of which is needed; some take minutes, and all memory there is
+
+
+@pytest.mark.parametrize(
+    ("article", "tag", "times"),
+    [
+        ("<table>" + ("<tr>" + "<td>x</td>" * 10 + "</tr>") * 1000 + "</table>", "<td>", 10_000),
+        ("<table>" + ("<tr>" + "<td><p>x" * 10) * 1000 + "</table>", "<td>", 10_000),
+        ("<pre>" + '<span class="k">def</span> ' * 10_100 + "</pre>", "<span>", 10_100),
+        ("x<br>" * 10_100, "<br>", 10_100),
+        ("<p><b>x</b></p>" * 12_000, "<b>", 12_000),
+        ("<div>" * 40 + '<p><i title="a > b">x</i></p>' * 6000 + "</div>" * 40, '<i title="a &gt; b">', 6000),
+        ("<dl>" + "<dt>x<dd><p>y" * 6000 + "</dl>", "<dd>", 6000),
+        ('<!-- wp:p {"a":1} --><div><p>x</p></div><!-- /wp:p -->' * 5000, "<p>", 5000),
+        ("<p><math><mrow><mi>x</mi></mrow></math><b>y</b></p>" * 4000, "<b>", 4000),
+        ("<p><b><i>x</b></i></p>" * 100 + "<p>y</p>" * 10_000, "<p>", 10_100),
+    ],
+    ids=["cells", "open-cells", "highlighted", "breaks", "bold", "deep", "terms", "comments", "formulas", "crossed"],
+)  # fmt: skip
+def test_a_long_article_keeps_its_markup(article: str, tag: str, times: int) -> None:
+    assert clean_html(article, BASE).count(tag) == times
+
+
 def test_a_long_flat_article_is_no_monster() -> None:
     article = "<p>One<br>two<ul>" + "<li>x<p>y" * 2000 + "</ul>"
     assert clean_html(article, BASE).count("<li>") == 2000

@@ -91,6 +91,47 @@ def test_only_web_addresses_are_taken_from_markup(given: RawEntry, markup: str) 
     assert "mailto:" not in str((entry.url, entry.media, entry.data))
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "goodreads.com/review/show/1",
+        "https://www.last.fm/music/A/_/B",
+        "https://libre.fm/artist/A/track/B",
+        "https://www.swarmapp.com/c/1",
+        "https://m.example/u/ada/m/loom/",
+    ],
+)
+def test_an_address_within_an_address_says_nothing(address: str) -> None:
+    picture = '<img src="https://m.example/mgoblin_media/1.jpg" alt="x"> '
+    raw = RawEntry("1", f"https://blog.example/?r={address}", Text("t"), Text(picture + "long " * 200, html=True))
+    other = replace(raw, id="2", link="https://blog.example/?r=1")
+    feed = Feed("atom", entries=(raw, other))
+    misled, plain = (clean(item, feed, URL, None, NOW) for item in identify(feed, URL))
+    assert misled == replace(plain, url=misled.url)
+
+
+@pytest.mark.parametrize(("stars", "rating"), [("★★★★½", 4.5), ("★★★★★", 5.0), ("★★★★★½", None), ("★" * 8, None)])
+def test_a_film_has_five_stars_at_most(stars: str, rating: float | None) -> None:
+    feed = Feed("rss", entries=(RawEntry(id="letterboxd-watch-1", title=Text(f"Stalker, 1979 - {stars}")),))
+    assert clean(identify(feed, URL)[0], feed, URL, None, NOW).data.get("rating") == rating
+
+
+def test_a_release_of_no_known_repository_names_none() -> None:
+    feed = Feed("atom", entries=(RawEntry(id="1", link="https://git.example/releases/tag/v1", title=Text("t")),))
+    entry = clean(identify(feed, URL)[0], feed, URL, None, NOW)
+    assert (entry.kind, entry.data) == ("release", {"tag": "v1"})
+
+
+def test_an_address_made_of_commits_takes_no_time() -> None:
+    addresses = [f"https://x.example{part * 400}" for part in ("/commit/?&", ";a=commit;", "/commit/?")]
+    entries = [RawEntry(id=str(n), link=addresses[n % 3], title=Text("t")) for n in range(300)]
+    feed = Feed("atom", entries=tuple(entries))
+    began = time.process_time()
+    for item in identify(feed, URL):
+        clean(item, feed, URL, None, NOW)
+    assert time.process_time() - began < 0.6  # by the square of their length, a second
+
+
 def test_markup_that_was_cut_is_whole_again() -> None:
     markup = '<div><blockquote>Which?\n submitted by <a href="https://r.example/user/a">/u/a</a></blockquote></div>'
     feed = Feed("atom", entries=(RawEntry(id="t3_1", content=Text(markup, html=True)),))

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 from lifestream.types import Entry, Feed, RawEntry
 
+_SITE = re.compile(r"https?://(?:www\.)?goodreads\.com/")
 _COVER = re.compile(r"<a [^<>]*>([^<>]*)</a>\s*(?:<br>)?")
 
 
 def wrote(raw: RawEntry, url: str, feed: Feed) -> bool:
-    return "goodreads.com/" in url
+    return "goodreads.com/" in url and bool(_SITE.match(url))
 
 
 def told(entry: Entry, raw: RawEntry, feed: Feed) -> Entry:

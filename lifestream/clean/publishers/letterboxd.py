@@ -28,7 +28,7 @@ def _of_title(title: str) -> dict[str, Any]:
         return {}
     film, year, stars, half = found.groups()
     rating = len(stars or "") + 0.5 * len(half or "")
-    said = {"film": film, "year": int(year) if year else None, "rating": rating}
+    said = {"film": film, "year": int(year) if year else None, "rating": rating if rating <= 5 else None}
     return {name: value for name, value in said.items() if value}
 
 

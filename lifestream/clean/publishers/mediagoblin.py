@@ -7,7 +7,7 @@ from dataclasses import replace
 from lifestream.clean.html import web_address
 from lifestream.types import Entry, Feed, Kind, Media, RawEntry
 
-_PAGE = re.compile(r"/u/[^/]+/m/[^/]+/?$")
+_PAGE = re.compile(r"[^?#]*/u/[^/?#]+/m/[^/?#]+/?$")
 _FILE = re.compile(r'<a href="([^"]*/mgoblin_media/[^"]+)"[^<>]*>([^<>]*)</a>')
 _ENDINGS: dict[str, tuple[Kind, str]] = {
     "webm": ("video", "video/webm"), "ogv": ("video", "video/ogg"), "mp4": ("video", "video/mp4"),
@@ -18,7 +18,7 @@ _ENDINGS: dict[str, tuple[Kind, str]] = {
 
 
 def wrote(raw: RawEntry, url: str, feed: Feed) -> bool:
-    return "/m/" in url and bool(_PAGE.search(url))
+    return "/m/" in url and bool(_PAGE.match(url))
 
 
 def told(entry: Entry, raw: RawEntry, feed: Feed) -> Entry:

@@ -10,7 +10,7 @@ from lifestream.types import Entry, Feed, RawEntry
 
 GENERIC = True
 _COMMIT = re.compile(
-    r"/commit(?:s|diff)?/(?:\?(?:.*&)?id=)?([0-9a-f]{3,64})\b|[;?]a=commit(?:diff)?;(?:.*;)?h=([0-9a-f]{3,64})"
+    r"/commit(?:s|diff)?/(?:\?(?:.{0,300}&)?id=)?([0-9a-f]{3,64})\b|[;?]a=commit(?:diff)?;(?:.{0,300};)?h=([0-9a-f]{3,64})"
 )
 _GITWEB = re.compile(r"[?;]p=([^;&]+)|/([^/?#]+\.git)/commitdiff/")
 # "Recent Commits to loom:main" (GitHub), "loom:main commits" (GitLab), "loom.git, branch main" (cgit),
@@ -55,4 +55,6 @@ def _release(entry: Entry, repository: str, tag: str) -> Entry:
     """A version alone says nothing among other things: "loom 1.2"."""
     name, title = name_of(repository), entry.title or tag
     whole = title if not name or name.casefold() in title.casefold() else f"{name} {title}"
-    return replace(entry, title=whole, data={"repository": repository, "tag": tag})
+    return replace(
+        entry, title=whole, data={name: value for name, value in (("repository", repository), ("tag", tag)) if value}
+    )

@@ -10,8 +10,8 @@ from urllib.parse import unquote_plus
 from lifestream.clean.html import text_of_clean, web_address
 from lifestream.types import Entry, Feed, RawEntry
 
-_LASTFM = re.compile(r"//(?:www\.)?last\.fm/(?:[a-z]{2}/)?music/([^/]+)/(?:_|([^/_][^/]*))/([^/?#]+)")
-_GNUFM = re.compile(r"/artist/([^/]+)(?:/album/([^/]+))?/track/([^/?#]+)")
+_LASTFM = re.compile(r"https?://(?:www\.)?last\.fm/(?:[a-z]{2}/)?music/([^/]+)/(?:_|([^/_][^/]*))/([^/?#]+)")
+_GNUFM = re.compile(r"[^?#]*?/artist/([^/?#]+)(?:/album/([^/?#]+))?/track/([^/?#]+)")
 _LISTENBRAINZ = re.compile(r"^(?:<p>)?\s*+(<a href=\"([^\"]+)\"[^<>]*>.*?</a>|[^<>\s][^<>]*?) by (.+)$", re.S)
 LISTEN_CHARS = 2000
 
@@ -23,7 +23,7 @@ def wrote(raw: RawEntry, url: str, feed: Feed) -> bool:
 def told(entry: Entry, raw: RawEntry, feed: Feed) -> Entry:
     if "/syndication-feed/" in raw.id:
         return _listenbrainz(entry)
-    found = _LASTFM.search(entry.url or "") or _GNUFM.search(entry.url or "")
+    found = _LASTFM.match(entry.url or "") or _GNUFM.match(entry.url or "")
     if found is None:
         return entry
     artist, album, track = (_name(part) for part in found.groups())

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 from lifestream.types import Entry, Feed, Location, RawEntry
 
-_CHECKIN = re.compile(r"//(?:www\.)?(?:swarmapp\.com/(?:c/|.*checkin/)|foursquare\.com/.*checkin/)")
+_CHECKIN = re.compile(r"https?://(?:www\.)?(?:swarmapp\.com/(?:c/|.*checkin/)|foursquare\.com/.*checkin/)")
 
 
 def wrote(raw: RawEntry, url: str, feed: Feed) -> bool:
-    return ("swarmapp.com/" in url or "foursquare.com/" in url) and bool(_CHECKIN.search(url))
+    return ("swarmapp.com/" in url or "foursquare.com/" in url) and bool(_CHECKIN.match(url))
 
 
 def told(entry: Entry, raw: RawEntry, feed: Feed) -> Entry:
