@@ -146,6 +146,10 @@ async def _take_in(site: Site, feed: DueFeed, source: Source | None, seen: Looke
     async with site.store.begin() as db:
         pushed: bool | None = False
         missed = 0
+        if source:
+            await changes.in_turn(db)  # nobody puts it elsewhere from here on
+        if not await feeds.still_meant(db, feed, followed=source is not None):
+            return await _left(db, feed, now)
         source = await _as_it_is(db, feed, source)
         itself = await _told_apart(site, db, feed, seen)
         if source and arrival:
@@ -177,6 +181,8 @@ async def _take_in(site: Site, feed: DueFeed, source: Source | None, seen: Looke
 async def _same(site: Site, feed: DueFeed, source: Source | None, seen: Unchanged) -> bool:
     now = site.now()
     async with site.store.begin(durable=False) as db:
+        if not await feeds.still_meant(db, feed, followed=source is not None):
+            return await _left(db, feed, now)
         source = await _as_it_is(db, feed, source)
         columns: dict[str, Any] = {
             "etag": seen.validators.etag,
@@ -204,6 +210,8 @@ async def _failed(site: Site, feed: DueFeed, source: Source | None, error: Lifes
     if isinstance(error, BadStatus) and error.status == GONE:
         poll = {"poll_at": None}  # it is asked again when somebody says that it is back
     async with site.store.begin() as db:
+        if not await feeds.still_meant(db, feed, followed=source is not None):
+            return await _left(db, feed, now)
         source = await _as_it_is(db, feed, source)
         if source and moves.still_said(source.last_error):
             poll |= feeds.READ_AGAIN  # what goes wrong now hides that, and the same document would not be read
@@ -212,6 +220,13 @@ async def _failed(site: Site, feed: DueFeed, source: Source | None, error: Lifes
             await sources.change(db, source, state="failing", last_error=str(error))
     log.warning("looked", status="failed", error=str(error))
     return again
+
+
+async def _left(db: AsyncConnection, feed: DueFeed, now: datetime) -> bool:
+    """Ends a look that nobody means any more, whatever it saw: the next one goes where its owner put it."""
+    exchanges.says("ok", f"{_why(feed)}: its address was changed meanwhile, or it was added or removed")
+    await feeds.finish(db, feed, now, found=False, poll_at=now)
+    return True
 
 
 async def _as_it_is(db: AsyncConnection, feed: DueFeed, source: Source | None) -> Source | None:

@@ -15,7 +15,18 @@ from lifestream.errors import Conflict, InvalidInput
 from lifestream.protocol import addresses
 from lifestream.protocol.hub import address_key
 from lifestream.site import Site
-from lifestream.store import bells, entries, feeds, idempotency, owner, pictures, sources, subscriptions
+from lifestream.store import (
+    backfills,
+    bells,
+    changes,
+    entries,
+    feeds,
+    idempotency,
+    owner,
+    pictures,
+    sources,
+    subscriptions,
+)
 from lifestream.types import KINDS, Entry, Kind, Location, Media, Source, Stored, Visibility
 
 MEDIA = 50
@@ -172,7 +183,8 @@ async def do_to_source(site: Site, slug: str, action: str) -> Source:
 
 async def change_source(site: Site, slug: str, change: SourceChange) -> Source:
     now = site.now()
-    async with site.store.begin(rings=[bells.LOG, bells.HUB, bells.FEEDS]) as db:
+    async with site.store.begin(rings=[bells.LOG, bells.HUB, bells.FEEDS, bells.SUBSCRIPTIONS]) as db:
+        await changes.in_turn(db)  # a look that records is at an end before this, or knows of it
         source = await sources.get(db, slug, audience="owner")
         await sources.rename(db, source, title=change.title, kind=change.kind)
         if change.visibility:
@@ -262,12 +274,16 @@ async def _put_elsewhere(db: AsyncConnection, source: Source, url: str, now: dat
     if source.feed_id is None:
         raise Conflict(f"“{source.slug}” is a local source: it has no address elsewhere.")
     others = await feeds.others(db, source.feed_id, {address_key(url)})
-    slug = next(iter(others.values()), "") or await sources.at_address(db, url)
-    if others or slug not in (None, source.slug):
-        by_whom = f"as the source “{slug}”" if slug else "by somebody who subscribed at this hub"
-        raise Conflict(f"{url} is followed already, {by_whom}.")
-    await sources.change(db, source, url=url, added_key=address_key(url), last_error="")
-    await feeds.put_elsewhere(db, source.feed_id, url)
+    slug = next(filter(None, others.values()), None) or await sources.at_address(db, url)
+    if slug not in (None, source.slug):
+        raise Conflict(f"{url} is followed already, as the source “{slug}”.")
+    await sources.change(db, source, url=url, added_key=address_key(url))
+    if url != source.feed_url:
+        refused = {"state": "active"} if source.state in ("denied", "failing") else {}
+        await sources.change(db, source, last_error="", delivery="polling", hub_url="", **refused)
+        await subscriptions.leave_all(db, source.feed_id, now)
+        await backfills.forget(db, source.id)
+        await feeds.put_elsewhere(db, source.feed_id, url)
     await feeds.ask(db, {source.feed_id: (1, "poll")}, now)
 
 

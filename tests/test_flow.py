@@ -27,8 +27,9 @@ from lifestream.store.inbox import Document
 from lifestream.store.subscriptions import Subscription
 from lifestream.store.tables import EntryRow, FeedRow
 from lifestream.types import Feed, Filter, RawEntry, Source, Stored, Text
+from lifestream.write import SourceChange, change_source
 from tests.documents import COMPLETE, atom, entry, tombstone
-from tests.fakes import FakeHub, Publisher, serving
+from tests.fakes import FakeHub, Publisher, serving, until
 from tests.living import on_sqlite
 
 ATOM = "application/atom+xml"
@@ -998,3 +999,193 @@ async def test_what_a_ping_should_have_told_is_counted_and_nobody_is_asked(
         await poll(stream, clock)
     blog = await source(stream)
     assert (blog.delivery, blog.missed, blog.last_error) == ("hub", 3, None)
+
+
+# -- another address --------------------------------------------------------------------------
+
+
+async def put_elsewhere(site: Site, url: str) -> Source:
+    return await change_source(site, "blog", SourceChange(url=url))
+
+
+@pytest.mark.parametrize(
+    ("looked_before", "document"),
+    [(False, atom(entry(1))), (True, atom(entry(5), entry(1))), (True, atom(entry(1))), (True, "<oops")],
+    ids=["the first", "one that finds something", "one that finds nothing", "one that fails"],
+)
+async def test_a_look_under_way_does_not_undo_a_change_of_address(
+    stream: Site, clock: Clock, publisher: Publisher, web: str, looked_before: bool, document: str
+) -> None:
+    publisher.publish("/old", atom(entry(1)))
+    publisher.publish("/home", f"<link rel=alternate type='{ATOM}' href='{web}/new'>", "text/html")
+    publisher.publish("/new", atom(entry(2)))
+    await add(stream, web + "/old")
+    if looked_before:
+        await look_once(stream)
+    publisher.publish("/old", document)
+    publisher.asked.clear()
+    answers = publisher.hold("/old")
+    look = asyncio.create_task(look_again(stream, clock, "ping"))
+    await until(lambda: publisher.asked)
+    moved = await put_elsewhere(stream, web + "/home")
+    answers.set()
+    await look
+    assert await source(stream) == moved, "nothing that was seen at the old address is put down for the new"
+    clock.on(minutes=1)
+    assert await look_once(stream) == 1
+    blog = await source(stream)
+    assert (blog.url, blog.feed_url, blog.state, blog.last_error) == (web + "/home", web + "/new", "active", None)
+    assert await titles(stream) == ["Post 2", "Post 1"][: 1 + looked_before]
+    assert publisher.asked == ["/old", "/home", "/new"]
+
+
+@on_sqlite
+async def test_a_look_that_ends_a_moment_after_the_change_writes_nothing_over_it(
+    stream: Site, clock: Clock, web: str
+) -> None:
+    await add(stream, web + "/old")
+    async with stream.store.begin() as db:
+        (due,) = await feeds.claim(db, clock(), 1)
+    await put_elsewhere(stream, web + "/new")
+    async with stream.store.begin() as db:
+        assert await feeds.finish(db, due, clock(), found=True, poll_at=None, url=due.url, discovered=True)
+    assert (await source(stream)).feed_url is None
+    async with stream.store.begin() as db:
+        assert [one.url for one in await feeds.claim(db, clock(), 1)] == [web + "/new"]
+
+
+async def test_a_stranger_s_topic_that_becomes_a_source_while_it_is_looked_at_is_read_for_the_source(
+    stream: Site, clock: Clock, publisher: Publisher, web: str
+) -> None:
+    publisher.publish("/feed", atom(entry(1)))
+    async with stream.store.begin() as db:
+        await feeds.ensure(db, web + "/feed", clock())
+    answers = publisher.hold("/feed")
+    look = asyncio.create_task(look_once(stream))
+    await until(lambda: publisher.asked)
+    await add(stream, web + "/feed")
+    answers.set()
+    assert await look == 1
+    clock.on(minutes=1)
+    await look_once(stream)
+    assert await titles(stream) == ["Post 1"]
+
+
+async def test_what_a_new_address_has_is_history_and_what_comes_after_is_news(pushed: Pushed, web: str) -> None:
+    stream, clock, publisher = pushed.site, pushed.clock, pushed.publisher
+    await look_once(stream)
+    publisher.publish("/new", atom(entry(8), entry(7), hubs=[pushed.hub_at]))
+    await put_elsewhere(stream, web + "/new")
+    clock.on(minutes=1)
+    await look_once(stream)
+    await pushed.asks()
+    publisher.publish("/new", atom(entry(9), entry(8), entry(7), hubs=[pushed.hub_at]))
+    await poll(stream, clock)
+    assert [(one.entry.title, one.quiet) for one in await log(stream)] == [
+        ("Post 1", True), ("Post 7", True), ("Post 8", True), ("Post 9", False),
+    ]  # fmt: skip
+    blog = await source(stream)
+    assert (blog.delivery, blog.missed, blog.missed_looks) == ("polling", 0, 0), "no hub had promised to tell of these"
+
+
+@on_sqlite
+@pytest.mark.parametrize("path", ["/new", "/feed"], ids=["another", "the same"])
+async def test_an_address_with_the_same_entries_changes_none_of_them(
+    stream: Site, clock: Clock, publisher: Publisher, web: str, path: str
+) -> None:
+    publisher.publish("/feed", atom(entry(2), entry(1)))
+    publisher.publish("/new", atom(entry(2), entry(1)))
+    await add(stream, web + "/feed")
+    await look_once(stream)
+    before = [one.seq for one in await log(stream)]
+    await put_elsewhere(stream, web + path)
+    clock.on(minutes=1)
+    await look_once(stream)
+    assert [one.seq for one in await log(stream)] == before
+    publisher.publish(path, atom(entry(3), entry(2), entry(1)))
+    await look_again(stream, clock)
+    assert [(one.entry.title, one.quiet) for one in await log(stream)][2:] == [("Post 3", False)]
+
+
+@on_sqlite
+async def test_the_address_that_it_has_leaves_a_source_as_it_is(pushed: Pushed, web: str) -> None:
+    await look_once(pushed.site)
+    before = await source(pushed.site)
+    after = await put_elsewhere(pushed.site, web + "/feed")
+    assert after == before
+    pushed.publishes(1, 2)
+    await look_again(pushed.site, pushed.clock)
+    assert [one.quiet for one in await log(pushed.site)] == [True, False]
+
+
+@on_sqlite
+async def test_the_old_hub_and_a_walk_under_way_have_no_say_at_a_new_address(
+    pushed: Pushed, clock: Clock, web: str
+) -> None:
+    stream, publisher = pushed.site, pushed.publisher
+    publisher.publish("/feed", atom(f"<link rel='next' href='{web}/older'/>", entry(1), hubs=[pushed.hub_at]))
+    publisher.publish("/older", atom(entry(0)))
+    await look_once(stream)
+    await backfill.begin(stream, "blog")
+    for _ in range(2):
+        async with stream.store.begin() as db:
+            (page,) = await backfills.claim(db, clock(), 1)
+        if not page.pages:
+            await backfill.turn_page(stream, page)
+            clock.on(minutes=1)
+    await put_elsewhere(stream, web + "/gone")
+    await backfill.turn_page(stream, page)
+    blog = await source(stream)
+    assert (blog.delivery, blog.hub_url, blog.entry_count) == ("polling", None, 1)
+    assert [one.state for one in await pushed.subscriptions()] == ["leaving"], "whatever the new address says, or not"
+    publisher.publish("/gone", atom(entry(3)))
+    clock.on(minutes=1)
+    await look_once(stream)
+    assert (await backfill.begin(stream, "blog")).next_url == web + "/gone"
+
+
+@on_sqlite
+async def test_what_was_acknowledged_before_the_address_was_changed_stays(pushed: Pushed, web: str) -> None:
+    await look_once(pushed.site)
+    feed_id = (await source(pushed.site)).feed_id
+    assert feed_id is not None
+    await pushed.site.inbox.put(Document(feed_id, atom(entry(4)).encode(), ATOM))
+    await put_elsewhere(pushed.site, web + "/new")
+    pushed.clock.on(minutes=1)
+    async with pushed.site.store.begin() as db:
+        rows = await inbox.claim(db, pushed.clock(), 10)
+    await timer.take_in(pushed.site, rows)
+    assert await titles(pushed.site) == ["Post 4", "Post 1"]
+
+
+@on_sqlite
+async def test_what_was_refused_or_failed_at_the_old_address_is_over(pushed: Pushed, web: str) -> None:
+    await look_once(pushed.site)
+    await subscribe.denied(pushed.site, (await pushed.subscriptions())[-1], "No room.")
+    assert (await source(pushed.site)).state == "denied"
+    moved = await put_elsewhere(pushed.site, web + "/nothing")
+    assert (moved.state, moved.last_error) == ("active", None)
+    pushed.clock.on(minutes=1)
+    await look_once(pushed.site)
+    assert (await source(pushed.site)).state == "failing"
+    moved = await put_elsewhere(pushed.site, web + "/feed")
+    assert (moved.state, moved.last_error) == ("active", None)
+
+
+async def test_an_address_that_somebody_subscribed_to_here_becomes_the_source_s(
+    stream: Site, clock: Clock, publisher: Publisher, web: str
+) -> None:
+    publisher.publish("/old", atom(entry(1)))
+    publisher.publish("/new", atom(entry(2), entry(1)))
+    await add(stream, web + "/old")
+    async with stream.store.begin() as db:
+        topic = await feeds.ensure(db, web + "/before", clock())
+        await feeds.put_elsewhere(db, topic, web + "/new")
+    await look_once(stream)
+    feed_id = (await put_elsewhere(stream, web + "/new")).feed_id
+    async with stream.store.read() as db:
+        for path in ("/old", "/before", "/new"):
+            assert [row.id for row in await feeds.matching(db, [web + path])] == [feed_id]
+    clock.on(minutes=1)
+    await look_once(stream)
+    assert await titles(stream) == ["Post 2", "Post 1"]

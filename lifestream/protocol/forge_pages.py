@@ -5,6 +5,8 @@ Bitbucket, GitHub and sourcehut. Whoever runs one may change most of it, so that
 """
 
 import re
+from collections import deque
+from itertools import islice
 
 from lxml import etree
 
@@ -25,6 +27,9 @@ _FOOTED = re.compile(r"(?:©|\bpowered by)\s*(?:\d{4}\s*)?(gogs|gitea|forgejo)\b
 _HOMES = re.compile(r"https?://(?:www\.|about\.)?(gogs|gitea|forgejo)\.(?:io|com|org)/?")
 _METAS = ("author", "generator", "application-name", "og:site_name")
 _KEYWORDS = {"go,git,self-hosted,gogs": "gogs", "go,git,self-hosted,gitea": "gitea", "git,forge,forgejo": "forgejo"}
+_MOST_METAS, _MOST_LINKS = 500, 200
+_WORDS, _TITLE, _FOOTER = 200, 2000, "substring(normalize-space(), 1, 2000)"
+"""So many characters of a meta, a title and a footer are looked at: over a whole page the expressions take long."""
 
 
 def forge_of(body: bytes, media_type: str) -> str:
@@ -46,8 +51,8 @@ def webhook_hint(forge: str) -> str:
 
 
 def _by_meta(root: "etree._Element") -> str:
-    for meta in root.iter("meta"):
-        name, content = meta.get("name") or meta.get("property") or "", (meta.get("content") or "").strip()
+    for meta in islice(root.iter("meta"), _MOST_METAS):
+        name, content = meta.get("name") or meta.get("property") or "", (meta.get("content") or "")[:_WORDS].strip()
         if name in _METAS and (found := _NAMED.fullmatch(content)):
             return found[1].lower()
         if name == "keywords" and (known := _KEYWORDS.get(content.replace(" ", "").lower())):
@@ -56,15 +61,17 @@ def _by_meta(root: "etree._Element") -> str:
 
 
 def _by_title(root: "etree._Element") -> str:
-    title = " ".join((root.findtext(".//title") or "").split())[-200:]
+    title = " ".join((root.findtext(".//title") or "")[-_TITLE:].split())[-_WORDS:]
     found = _TITLED.search(title)
     return found[1].lower() if found else ""
 
 
 def _by_footer(root: "etree._Element") -> str:
-    for footer in root.iter("footer"):
-        homes = (_HOMES.fullmatch(link.get("href") or "") for link in footer.iter("a"))
-        found = _FOOTED.search("".join(footer.itertext())) or next(filter(None, homes), None)
-        if found:
-            return found[1].lower()
-    return ""
+    """By the last footer that is in no other: those of articles come before the page's own."""
+    footer = next(iter(deque(root.iter("footer"), maxlen=1)), None)
+    if footer is None:
+        return ""
+    footer = next(iter(deque(footer.iterancestors("footer"), maxlen=1)), footer)
+    homes = (_HOMES.fullmatch(link.get("href") or "") for link in islice(footer.iter("a"), _MOST_LINKS))
+    found = _FOOTED.search(str(footer.xpath(_FOOTER))) or next(filter(None, homes), None)
+    return found[1].lower() if found else ""

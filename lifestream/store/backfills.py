@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from sqlalchemy import ColumnElement, and_, case, func, insert, literal, select, text, update
+from sqlalchemy import ColumnElement, and_, case, delete, func, insert, literal, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lifestream.store.tables import AnyRow, BackfillRow, Instant, SourceRow
@@ -114,6 +114,11 @@ async def stop(db: AsyncConnection, source_id: int) -> None:
     """Nobody goes on with it until it is asked for again."""
     walking = and_(BackfillRow.source_id == source_id, BackfillRow.state == "walking")
     await db.execute(update(BackfillRow).where(walking).values(state="stopped", due_at=None))
+
+
+async def forget(db: AsyncConnection, source_id: int) -> None:
+    """Nobody goes on with it, and the next one begins at the front. A page that is being read is not taken in."""
+    await db.execute(delete(BackfillRow).where(BackfillRow.source_id == source_id))
 
 
 _WALKS = select(

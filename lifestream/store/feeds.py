@@ -117,14 +117,24 @@ async def finish(
     row = (await db.execute(_ASKED, {"feeds": [feed.id]})).one_or_none()
     if row is None:
         return False
-    due_at = pace.next_at(now) if row.asked > feed.asked else poll_at
+    elsewhere = row.url != feed.url  # put there meanwhile: what was seen is not what is there
+    again = bool(elsewhere or row.asked > feed.asked)
+    due_at = pace.next_at(now) if again else poll_at
     values = {
         "feed": feed.id, "looked": feed.asked, "due_at": None if row.state == "paused" else due_at,
         "poll_at": poll_at, "claimed_until": None, "pace_tokens": pace.tokens, "pace_at": pace.at,
         "pace_gap": pace.gap, "pace_last": pace.last,
     }  # fmt: skip
-    await db.execute(_CHANGE, values | changed)
-    return bool(row.asked > feed.asked)
+    await db.execute(_CHANGE, values | ({} if elsewhere else changed))
+    return again
+
+
+async def still_meant(db: AsyncConnection, feed: DueFeed, *, followed: bool) -> bool:
+    """Whether what this look saw is of use: meanwhile the feed may have been put elsewhere or removed, or a topic of
+    strangers have become a source, which wants all of it."""
+    query = select(SourceRow.id).select_from(FeedRow).outerjoin(SourceRow, SourceRow.feed_id == FeedRow.id)
+    row = (await db.execute(query.where(FeedRow.id == feed.id, FeedRow.url == feed.url))).one_or_none()
+    return row is not None and (followed or row.id is None)
 
 
 async def matching(db: AsyncConnection, urls: Iterable[str]) -> Sequence[AnyRow]:
@@ -153,17 +163,32 @@ async def moves(db: AsyncConnection, feed_id: int, key: str) -> None:
 
 
 async def put_elsewhere(db: AsyncConnection, feed_id: int, url: str) -> None:
-    """Its owner gave it another address: found out there by the next look, as the same feed."""
+    """Its owner gave it another address: found out there by the next look, as the same feed.
+
+    What is new to us there, when that look comes, is no news: who wrote it did so before.
+    """
     key = address_key(url)
+    await _join(db, feed_id, key)
     await moves(db, feed_id, key)
-    values = {"url": url, "url_key": key, "self_key": "", "discovered": False, "moved_to": None, "failures": 0}
-    await db.execute(update(FeedRow).where(FeedRow.id == feed_id).values(values | READ_AGAIN))
+    await db.execute(update(FeedRow).where(FeedRow.id == feed_id).values(url=url, url_key=key, self_key=""))
+    await forget(db, feed_id)
 
 
 async def others(db: AsyncConnection, feed_id: int, keys: Iterable[str]) -> dict[str, str]:
     """Which of these addresses another feed is fetched from, and the slug of its source ("" for a stranger's topic)."""
     rows = await db.execute(_OTHERS, {"keys": keys, "feed": feed_id})
     return {row.url_key: row.slug or "" for row in rows}
+
+
+async def _join(db: AsyncConnection, feed_id: int, key: str) -> None:
+    """Makes a stranger's topic of this address one with the feed, which will serve those who subscribed to it."""
+    query = select(FeedRow.id).where(FeedRow.url_key == key, FeedRow.id != feed_id)
+    topic = (await db.execute(query)).scalar_one_or_none()
+    if topic is not None:
+        for row in (FeedNameRow, SubscriptionRow):
+            await db.execute(update(row).where(row.feed_id == topic).values(feed_id=feed_id))
+        await db.execute(delete(InboxRow).where(InboxRow.feed_id == topic))  # nobody follows it: it would be dropped
+        await db.execute(delete(FeedRow).where(FeedRow.id == topic))
 
 
 async def drop_if_unused(db: AsyncConnection, feed_id: int) -> None:
@@ -206,10 +231,13 @@ async def _take_turns(db: AsyncConnection, feed_ids: Iterable[int]) -> None:
 _table = cast(Table, FeedRow.__table__)
 _PACE = (FeedRow.pace_tokens, FeedRow.pace_at, FeedRow.pace_gap, FeedRow.pace_last)
 _ASKED = (
-    select(FeedRow.id, FeedRow.asked, *_PACE, FeedRow.due_at, FeedRow.failures, FeedRow.discovered, SourceRow.state)
+    select(
+        FeedRow.id, FeedRow.url, FeedRow.asked, *_PACE, FeedRow.due_at, FeedRow.failures, FeedRow.discovered,
+        SourceRow.state,
+    )
     .outerjoin(SourceRow, SourceRow.feed_id == FeedRow.id)
     .where(among(FeedRow.id, "feeds"))
-)
+)  # fmt: skip
 _CHANGE = update(_table).where(_table.c.id == bindparam("feed"))
 _ASK = _CHANGE.values(asked=_table.c.asked + bindparam("count", type_=BigInteger))
 _MATCHING = (

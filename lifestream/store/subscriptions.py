@@ -78,6 +78,13 @@ async def leave(db: AsyncConnection, subscription_id: int, now: datetime) -> Non
     await change(db, subscription_id, **values)
 
 
+async def leave_all(db: AsyncConnection, feed_id: int, now: datetime) -> None:
+    """No hub pushes this feed any more: what comes from one of them is not believed."""
+    for one in await of_feed(db, feed_id):
+        if one.wanted:
+            await leave(db, one.id, now)
+
+
 async def change(db: AsyncConnection, subscription_id: int, **values: Any) -> None:
     await db.execute(update(SubscriptionRow).where(SubscriptionRow.id == subscription_id).values(values))
 

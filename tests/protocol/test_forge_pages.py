@@ -1,5 +1,7 @@
 """Whose page it is: by what each forge's templates write, whoever runs it."""
 
+import time
+
 import pytest
 
 from lifestream.places import top
@@ -34,6 +36,13 @@ PAGES = {
     "a page about a forge": ('<title>From Gitea to Forgejo</title><meta name="keywords" content="git, gitea">', ""),
     "somebody at a forge": ('<meta name="author" content="GitHub Staff"><p>Powered by Gitea</p>', ""),
     "a link to a forge": ('<footer><a href="https://gitea.com/ana">my code</a></footer>', ""),
+    "an article's footer before the page's own": (
+        "<article><footer>Ana</footer></article><footer><p><footer>©</footer></p>Powered by<br>\n Gitea</footer>",
+        "gitea",
+    ),
+    "a page's footer that follows an article's": (
+        "<article><footer>Powered by Gitea</footer></article><footer>Ana</footer>", "",
+    ),
     "nothing": ("", ""),
 }  # fmt: skip
 
@@ -41,6 +50,36 @@ PAGES = {
 @pytest.mark.parametrize(("page", "forge"), PAGES.values(), ids=PAGES)
 def test_a_forge_is_known_by_its_pages(page: str, forge: str) -> None:
     assert forge_of(page.encode(), HTML) == forge
+
+
+HOSTILE = {
+    "footers in footers": "<body>" + "<footer>" * 250 + ("powered by" + " " * 90) * 5000,
+    "an element with 50,000 attributes": f"<footer {' '.join(f'a{number}=1' for number in range(50_000))}>",
+    "footers that never end": "<footer>" * 60_000,
+    "footers": "<footer></footer>" * 30_000,
+    "links in a footer": "<footer>" + "<a href=https://gogs.example>" * 20_000,
+    "metas": "<meta name=author content=ana>" * 18_000,
+    "a meta": f"<meta name=author content='gogs{' ' * 500_000}x'>",
+    "a title": "<title>" + " - gogs " * 62_500,
+    "pieces of text": "<footer>" + "<" * 500_000,
+    "comments": "<footer>" + "©<!---->" * 50_000,
+}
+
+
+@pytest.mark.parametrize("page", HOSTILE.values(), ids=HOSTILE)
+def test_no_page_keeps_everybody_waiting(page: str) -> None:
+    """Each is read in less than a tenth of a second; some took half a minute."""
+    began = time.process_time()
+    forge_of(page.encode(), HTML)
+    assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize("letter", ["\0", "\x01", "\ufffe", "&#1;", "&#xD800;", "a:b", "<a:b c:d=e>", "</head>"])
+def test_what_no_document_may_hold_is_read_over(letter: str) -> None:
+    page = (
+        f"<title>{letter}</title><{letter}><footer {letter}=1>{letter}<a href='{letter}'></a> Powered by Gogs</footer>"
+    )
+    assert forge_of(page.encode(), HTML) == "gogs"
 
 
 def test_what_is_no_html_is_no_forge_s_page() -> None:
