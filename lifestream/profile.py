@@ -3,10 +3,10 @@
 import re
 from typing import Annotated, Any, Literal
 
-import orjson
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
 from lifestream import pictures
+from lifestream.clean.columns import json_of
 from lifestream.config import checked
 from lifestream.errors import Conflict, FetchError, InvalidInput, UnfitPicture
 from lifestream.site import Site
@@ -66,7 +66,7 @@ class SettingsChange(Strict):
     def kept(self, field: str) -> str | None:
         """As it is kept; None for what is to be the default."""
         value = self.model_dump()[field]
-        return orjson.dumps(value).decode() if value else None
+        return json_of(value) if value else None
 
 
 async def change(site: Site, wanted: SettingsChange) -> None:

@@ -46,6 +46,10 @@ def microseconds(moment: datetime) -> int:
     return (moment - EPOCH) // MICROSECOND
 
 
+def moment_of(microseconds: int) -> datetime:
+    return EPOCH + microseconds * MICROSECOND
+
+
 def json_of(value: Any) -> str:
     return orjson.dumps(value).decode()
 

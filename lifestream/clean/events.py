@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
-import orjson
-
+from lifestream.clean.columns import json_of
 from lifestream.clean.dates import parse_date
 from lifestream.clean.entries import NAME_CHARS, TAG_CHARS, TITLE_CHARS, Identified, plain_to_html
 from lifestream.clean.html import clean_html, summary_of, text_of, web_address
@@ -37,7 +36,7 @@ def entry_of(event: Event) -> Entry:
 def identified(event: Event, entry: Entry, identity: str) -> Identified:
     """`link_key` is of the branch that was pushed to: what pushes that follow are found by."""
     shown = [entry.kind, entry.title, entry.url, entry.content_html, entry.tags, entry.data]
-    digest = key_of(orjson.dumps(shown).decode())
+    digest = key_of(json_of(shown))
     branch = key_of(event.burst) if event.burst else ""
     return Identified(identity, digest, branch, "", entry.published, entry.updated)
 

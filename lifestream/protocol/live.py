@@ -5,20 +5,18 @@ An entry comes here as JSON already: it is encoded once, and the bytes are splic
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import orjson
 
+from lifestream.clean.columns import microseconds
 from lifestream.errors import InvalidInput
 
 LARGEST = 2**53
 """Positions stay below this, where JavaScript's numbers stop being exact."""
 
 HEARTBEAT = b":\n\n"
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 # -- positions --------------------------------------------------------------------------------
@@ -29,7 +27,7 @@ def next_seq(last: int, now: datetime) -> int:
 
     It keeps growing past what a restored backup has forgotten.
     """
-    return max(last + 1, (now - _EPOCH) // _MICROSECOND)
+    return max(last + 1, microseconds(now))
 
 
 def seq_range(last: int, now: datetime, count: int) -> range:

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from lifestream.clean.columns import media_dict
+from lifestream.clean.columns import media_dicts
 from lifestream.render import Renderer
 from lifestream.types import Entry, Stored
 from lifestream.write import moment
@@ -72,7 +72,7 @@ def entry_dict(stored: Stored, entry: Entry, card: str, *, hidden: bool) -> dict
         "updated": moment(entry.updated),
         "received": moment(stored.received),
         "tags": entry.tags,
-        "media": [media_dict(one) for one in entry.media],
+        "media": media_dicts(entry.media),
         "location": {"lat": place.lat, "lon": place.lon, "name": place.name} if place else None,
         "data": dict(entry.data),
         "deleted": False,

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lifestream.access import wanted_of
-from lifestream.clean.columns import EPOCH, MICROSECOND
+from lifestream.clean.columns import microseconds
 from lifestream.config import Config
 from lifestream.errors import InvalidInput
 from lifestream.protocol.hub import address_key
@@ -84,7 +84,7 @@ async def _document(db: AsyncConnection, config: Config, now: datetime, topic: T
     source = await sources.get(db, wanted.source, audience="public") if wanted.source else None
     found, _ = await entries.page(db, audience="public", wanted=wanted, limit=MOST_ENTRIES)
     gone = await entries.tombstones(db, wanted=wanted, since=now - TOMBSTONES_LAST, limit=MOST_ENTRIES)
-    newest = max([stored.seq for stored in found] + [(when - EPOCH) // MICROSECOND for _, when in gone], default=0)
+    newest = max([stored.seq for stored in found] + [microseconds(when) for _, when in gone], default=0)
     return Document(config, topic, _title(config, wanted, source), source, found, gone, newest)
 
 

@@ -5,11 +5,12 @@ SQLAlchemy writes an IN list anew each time, which takes longer than looking the
 from collections.abc import Iterable
 from typing import Any
 
-import orjson
 from sqlalchemy import ColumnElement, Dialect, Text, bindparam
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
 from sqlalchemy.types import TypeDecorator
+
+from lifestream.clean.columns import json_of
 
 
 def among(column: Any, name: str) -> ColumnElement[bool]:
@@ -22,7 +23,7 @@ class _Keys(TypeDecorator[Iterable[Any]]):
     cache_ok = True
 
     def process_bind_param(self, value: Iterable[Any] | None, dialect: Dialect) -> str:
-        return orjson.dumps(list(value or ())).decode()
+        return json_of(list(value or ()))
 
 
 class _among(GenericFunction[bool]):

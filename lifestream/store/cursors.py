@@ -3,7 +3,7 @@
 import base64
 from datetime import datetime
 
-from lifestream.clean.columns import EPOCH, MICROSECOND
+from lifestream.clean.columns import microseconds, moment_of
 from lifestream.errors import InvalidInput
 
 BAD_CURSOR = "The cursor `before` is not one that this site gave out."
@@ -11,14 +11,14 @@ BAD_CURSOR = "The cursor `before` is not one that this site gave out."
 
 def written(moment: datetime, row: int) -> str:
     """The cursor for what comes after a row of this moment."""
-    return packed(f"{(moment - EPOCH) // MICROSECOND}.{row}".encode())
+    return packed(f"{microseconds(moment)}.{row}".encode())
 
 
 def read(cursor: str, refusal: str = BAD_CURSOR) -> tuple[datetime, int]:
     """The moment and the row that a cursor stands for. Raises InvalidInput, with `refusal`."""
     try:
         moment, row = (int(part) for part in unpacked(cursor).decode("ascii").split("."))
-        when = EPOCH + moment * MICROSECOND
+        when = moment_of(moment)
     except (ValueError, OverflowError):
         raise InvalidInput(refusal) from None
     if abs(row) >= 2**63:

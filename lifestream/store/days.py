@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import and_, bindparam, func, select, text, tuple_, type_coerce
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from lifestream.clean.columns import EPOCH, MICROSECOND
+from lifestream.clean.columns import microseconds, moment_of
 from lifestream.store import gate
 from lifestream.store.filters import condition
 from lifestream.store.rows import STORED, to_stored
@@ -45,7 +45,7 @@ class Neighbour:
 async def minutes(db: AsyncConnection, span: Span, *, audience: Audience, wanted: Filter) -> list[Minute]:
     """What there was, minute by minute; it says how much of each kind, and where the ticks of a ribbon stand."""
     rows = await db.execute(_narrowed(_MINUTES[audience], wanted), _bounds(span))
-    return [Minute(EPOCH + row.minute * MINUTE * MICROSECOND, row.kind, row.found) for row in rows]
+    return [Minute(moment_of(row.minute * MINUTE), row.kind, row.found) for row in rows]
 
 
 async def amounts(
@@ -67,7 +67,7 @@ async def counts(db: AsyncConnection, spans: Sequence[Span], *, audience: Audien
     """How many entries each span has."""
     shown = "" if audience == "owner" else "AND s.visibility = 'public'"
     days = ", ".join(
-        f"({number}, {_micros(span.start)}, {_micros(span.end)})" for number, span in enumerate(spans)
+        f"({number}, {microseconds(span.start)}, {microseconds(span.end)})" for number, span in enumerate(spans)
     )  # numbers all of them, and made here
     query = text(
         f"WITH days (number, first, after) AS (VALUES {days}) "
@@ -144,10 +144,6 @@ def _narrowed(query: AnySelect, wanted: Filter) -> AnySelect:
 
 def _joined(query: AnySelect) -> AnySelect:
     return query.select_from(EntryRow).join(SourceRow, SourceRow.id == EntryRow.source_id)
-
-
-def _micros(when: datetime) -> int:
-    return (when - EPOCH) // MICROSECOND
 
 
 # Made once: making a statement costs more than SQLite takes to run it.

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from lifestream.clean.columns import EPOCH, MICROSECOND, Columns, columns, microseconds
+from lifestream.clean.columns import Columns, columns, microseconds, moment_of
 from lifestream.clean.dates import ordered_at
 from lifestream.clean.entries import Identified
 from lifestream.decide import Decision, Delete, Insert, Known, Skip, Update
@@ -286,7 +286,7 @@ async def tombstones(
     left = or_(EntryRow.deleted_by != "", SourceRow.visibility != "public")
     query = (
         _joined(select(*STORED))
-        .where(EntryRow.exposed, EntryRow.seq >= (since - EPOCH) // MICROSECOND)
+        .where(EntryRow.exposed, EntryRow.seq >= microseconds(since))
         .where(EntryRow.seq != EntryRow.first_seq)  # an index of its own has these
         .where(left if only_source else true())
         .order_by(EntryRow.seq.desc())
@@ -296,7 +296,7 @@ async def tombstones(
         query = query.where(SourceRow.slug == wanted.source)
     changed = [to_stored(row) for row in await db.execute(query)]
     gone = [one for one in changed if gate.told(one, "public", wanted) == "delete"]
-    return [(one.id, EPOCH + one.seq * MICROSECOND) for one in gone[:limit]]
+    return [(one.id, moment_of(one.seq)) for one in gone[:limit]]
 
 
 def _joined(query: AnySelect) -> AnySelect:

@@ -3,11 +3,11 @@
 import math
 from typing import Any
 
-import orjson
 from sqlalchemy import ColumnElement, and_, false, func, literal, true
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
 
+from lifestream.clean.columns import json_of
 from lifestream.store import search
 from lifestream.store.tables import EntryRow, SourceRow
 from lifestream.types import Filter, Near, Stored
@@ -37,7 +37,7 @@ def condition(wanted: Filter, *, common: bool = False) -> ColumnElement[bool]:
     if wanted.source:
         parts.append(SourceRow.slug == wanted.source)
     if wanted.tag:
-        tag = f",{orjson.dumps(wanted.tag.lower()).decode()},"
+        tag = f",{json_of(wanted.tag.lower())},"
         tags = EntryRow.tags.cast(EntryRow.title.type)  # ["a","b"] as ,"a","b",
         listed = literal(",") + func.substr(tags, 2, func.length(tags) - 2) + ","
         parts.append(_lowered(listed, tag).contains(tag, autoescape=True))

@@ -17,6 +17,7 @@ from lifestream.errors import Conflict, NotFound
 from lifestream.protocol.adapter import Event
 from lifestream.protocol.forges import merged
 from lifestream.store import changes, entries, sources
+from lifestream.store.among import among
 from lifestream.store.rows import STORED, to_stored
 from lifestream.store.tables import EntryRow, HookDeliveryRow, HookRow, HookSeenRow, Instant, SourceRow
 from lifestream.types import Entry, Source, Stored, Visibility
@@ -249,7 +250,7 @@ def _forgetting(which: ColumnElement[bool]) -> sql.Delete:
 
 _FORGET, _FORGET_REFUSED = _forgetting(~_refused), _forgetting(_refused)
 _SEE = insert(HookSeenRow)
-_these = and_(HookSeenRow.hook_id == bindparam("hook"), HookSeenRow.mark.in_(bindparam("marks", expanding=True)))
+_these = and_(HookSeenRow.hook_id == bindparam("hook"), among(HookSeenRow.mark, "marks"))
 _old = HookSeenRow.seen_at <= bindparam("until", type_=Instant)
 _SEEN = select(HookSeenRow.mark).where(_these)
 _FORGET_THESE = delete(HookSeenRow).where(_these, _old)

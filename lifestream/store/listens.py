@@ -8,7 +8,7 @@ import orjson
 from sqlalchemy import and_, bindparam, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from lifestream.clean.columns import Columns, columns
+from lifestream.clean.columns import Columns, columns, json_of
 from lifestream.clean.entries import Identified
 from lifestream.decide import Insert
 from lifestream.errors import Conflict, NotFound
@@ -77,7 +77,7 @@ async def count(db: AsyncConnection) -> int:
 async def play(db: AsyncConnection, track: Track, now: datetime) -> None:
     until = int(plays_until(track, now).timestamp() * 1000)
     playing = {"track": track.names, "key": track.key, "until": until}
-    await owner.set_fact(db, PLAYING, orjson.dumps(playing).decode())
+    await owner.set_fact(db, PLAYING, json_of(playing))
 
 
 async def playing(db: AsyncConnection, now: datetime) -> tuple[dict[str, str] | None, float]:

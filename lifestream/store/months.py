@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from lifestream.clean.columns import EPOCH, MICROSECOND
+from lifestream.clean.columns import moment_of
 from lifestream.store import days
 from lifestream.store.tables import EntryRow, SourceRow
 from lifestream.view.calendar import Span
@@ -37,7 +37,7 @@ async def public_ids(db: AsyncConnection, span: Span) -> Sequence[tuple[str, dat
         .order_by(EntryRow.ordered_at.desc(), EntryRow.id.desc())
         .limit(MOST)
     )
-    return [(row.public_id, EPOCH + row.seq * MICROSECOND) for row in await db.execute(query)]
+    return [(row.public_id, moment_of(row.seq)) for row in await db.execute(query)]
 
 
 def month(year: int, number: int) -> Span:

@@ -33,6 +33,7 @@ from lifestream.clean.columns import media_dicts
 from lifestream.protocol.pacing import host_of
 from lifestream.protocol.pictures import Pictures, fitted, shown
 from lifestream.store import changes, owner
+from lifestream.store.among import among
 from lifestream.store.rows import author_of, media_of
 from lifestream.store.tables import EntryPictureRow, EntryRow, FeedRow, Instant, PictureRow, SourceRow
 from lifestream.types import Source
@@ -306,11 +307,9 @@ _CHANGED = (
     .limit(PAGE)
 )  # fmt: skip
 _LINKS = select(EntryPictureRow.entry_id, EntryPictureRow.name, EntryPictureRow.in_media).where(
-    EntryPictureRow.entry_id.in_(bindparam("entries", expanding=True))
+    among(EntryPictureRow.entry_id, "entries")
 )
-_KEPT_OF = select(PictureRow.name).where(
-    PictureRow.name.in_(bindparam("names", expanding=True)), PictureRow.state == "kept"
-)
+_KEPT_OF = select(PictureRow.name).where(among(PictureRow.name, "names"), PictureRow.state == "kept")
 _UNFITTED = (
     select(EntryRow.id, EntryRow.media, PictureRow.url, PictureRow.width, PictureRow.height)
     .join(EntryPictureRow, EntryPictureRow.entry_id == EntryRow.id)
@@ -346,7 +345,7 @@ _FEEDS = (
     .join(EntryRow, EntryRow.id == EntryPictureRow.entry_id)
     .join(SourceRow, SourceRow.id == EntryRow.source_id)
     .outerjoin(FeedRow, FeedRow.id == SourceRow.feed_id)
-    .where(EntryPictureRow.name.in_(bindparam("names", expanding=True)))
+    .where(among(EntryPictureRow.name, "names"))
     .distinct()
 )
 _PUBLIC_FEEDS = _FEEDS.where(SourceRow.visibility == "public", EntryRow.deleted_by == "")

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lifestream.protocol.pacing import host_of
 from lifestream.store import due
+from lifestream.store.among import among
 from lifestream.store.tables import (
     FeedNameRow,
     FeedRow,
@@ -195,7 +196,7 @@ async def end(db: AsyncConnection, subscriber_ids: Iterable[int]) -> None:
 
 def not_crowded(table: type[HubRequestRow | HubDeliveryRow]) -> Any:
     """Of none of the hosts that `crowded` are."""
-    return table.host.not_in(bindparam("crowded", expanding=True))
+    return ~among(table.host, "crowded")
 
 
 def _literally(text: str) -> str:
@@ -286,6 +287,6 @@ _FEEDS_WITH_SUBSCRIBERS = (
             HubSubscriberRow.topic_key.in_((FeedRow.url_key, FeedRow.self_key)), HubSubscriberRow.topic_key.in_(_FORMER)
         ),
     )
-    .where(FeedRow.id.in_(bindparam("feeds", expanding=True)), alive)
+    .where(among(FeedRow.id, "feeds"), alive)
     .distinct()
 )

@@ -2,7 +2,7 @@
 
 from lxml import etree
 
-from lifestream.clean.columns import EPOCH, MICROSECOND
+from lifestream.clean.columns import moment_of
 from lifestream.protocol.topics import MEDIA_TYPES
 from lifestream.publish.feeds.document import Document, rfc3339, shortened, urn
 from lifestream.publish.feeds.xml import (
@@ -25,7 +25,7 @@ def write(document: Document) -> bytes:
     root = etree.Element(f"{{{ATOM}}}feed", nsmap=namespaces)
     add(root, ATOM, "id", document.self_url)
     add(root, ATOM, "title", document.title)
-    add(root, ATOM, "updated", rfc3339(EPOCH + document.seq * MICROSECOND))
+    add(root, ATOM, "updated", rfc3339(moment_of(document.seq)))
     add(root, ATOM, "link", rel="self", href=document.self_url, type=MEDIA_TYPES["atom"])
     add(root, ATOM, "link", rel="hub", href=document.config.hub_url)
     add(root, ATOM, "link", rel="alternate", href=document.page_url, type="text/html")

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from lxml import etree
 
-from lifestream.clean.columns import EPOCH, MICROSECOND
+from lifestream.clean.columns import moment_of
 from lifestream.protocol.topics import MEDIA_TYPES
 from lifestream.publish.feeds.document import Document, rfc3339, urn
 from lifestream.publish.feeds.xml import (
@@ -33,7 +33,7 @@ def write(document: Document) -> bytes:
     add(channel, "", "title", document.title)
     add(channel, "", "link", document.page_url)
     add(channel, "", "description", f"{document.title}, by {document.author}")
-    add(channel, "", "lastBuildDate", _rfc822(EPOCH + document.seq * MICROSECOND))
+    add(channel, "", "lastBuildDate", _rfc822(moment_of(document.seq)))
     add(channel, "", "generator", "lifestream")
     if document.picture_url:
         _add_image(channel, document)
